@@ -1,0 +1,51 @@
+# Everything runs in .venv, made once from requirements.lock. Needs Python 3.11 or newer, pip and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/installed
+TORCH  := 2.13.0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install demo test check bench train spec lock clean
+
+help:            ## what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
+
+install: $(STAMP) ## .venv with everything pinned
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --progress-bar off -r requirements.lock
+	$(BIN)/pip install --quiet --progress-bar off --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: install    ## the service, real generations, a grid and a plot; stops what it started
+	$(BIN)/guidepost demo
+
+test: install    ## the whole suite
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install   ## lint, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install   ## throughput and latency against stock diffusers, as ratios
+	$(BIN)/python -m benchmarks $(ARGS)
+
+train: install   ## the demo model, from nothing; resumable
+	$(BIN)/python -m training $(ARGS)
+
+spec: install    ## rewrite every generated file: openapi.yaml, docs/settings.md, the tables in README.md
+	$(BIN)/guidepost openapi > openapi.yaml.new && mv openapi.yaml.new openapi.yaml
+	$(BIN)/python -m cli.docs
+
+lock:            ## resolve the newest versions that pyproject.toml allows, torch first
+	rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock
+	.cache/lock/bin/pip install --quiet torch==$(TORCH)
+	.cache/lock/bin/pip install --quiet ".[dev,embedded,train,worker]"
+	{ grep '^#' requirements.lock; .cache/lock/bin/pip freeze --all | grep -vE '^(guidepost|pip)( |=)' \
+	  | sed -E 's/^(torch==[0-9.]+)\+.*/\1/'; } > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+clean:           ## remove .venv, caches and what the demo wrote
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache outputs guidepost-data
