@@ -1,0 +1,102 @@
+"""What a model is and can do, as data: what a worker publishes and a gateway checks requests against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from guidance.combiners import Combiner
+from guidance.corrections import DynamicThreshold, StaticThreshold
+from guidance.noise import NoiseTable
+from guidance.prediction import Kind
+from guidance.samplers import AnySampler
+from guidance.spec import GuidanceSpec
+
+CAPABILITIES = {
+    "null_condition": "answers without a condition, so that a weight has something to push away from",
+    "condition_embedding": "its condition is a continuous embedding, which may be transformed",
+}
+"""Every capability a stage may require, with what it means."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a request: where (JSON pointer), a stable code, and a sentence with the value and the bound."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class ModelInfo(BaseModel):
+    """One model, without its weights. Sizes are pixels."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    id: str
+    family: Literal["stable_diffusion", "gaussians"]
+    condition: Literal["text", "label"]
+    labels: tuple[str, ...] | None = None
+    """Class names of a label-conditional model; a request's `label` is an index into them."""
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    size_multiple: int = Field(1, gt=0)
+    max_size: int = Field(gt=0)
+    data: Literal["latent", "pixel"]
+    data_bound: float = Field(1.0, gt=0)
+    """Denoised values beyond it count as clipped in the diagnostics: 1 for pixels."""
+    capabilities: frozenset[str] = frozenset()
+    prediction_type: Kind
+    noise: NoiseTable
+    parameters: int = Field(0, ge=0)
+    max_prompt_tokens: int | None = None
+
+    def problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
+        """What of this spec the model cannot run; empty when it can. Pointers are within the request."""
+        return [*self._stage_problems(guidance), *self._sampler_problems(sampler)]
+
+    def size_problems(self, width: int, height: int) -> list[Problem]:
+        found = []
+        for name, value in (("width", width), ("height", height)):
+            if value % self.size_multiple or not self.size_multiple <= value <= self.max_size:
+                detail = f"{name} = {value}: {self.id} takes multiples of {self.size_multiple} up to {self.max_size}"
+                found.append(Problem(f"/{name}", "unsupported_size", detail))
+        return found
+
+    def _stage_problems(self, guidance: GuidanceSpec) -> list[Problem]:
+        found = []
+        for pointer, stage in guidance.stages():
+            for capability in sorted(stage.requires - self.capabilities):
+                if isinstance(stage, Combiner) and self._never_guided(guidance):
+                    continue
+                detail = f"{stage.type_name()} needs a model with {capability}, which {self.id} is not"
+                found.append(Problem(f"/guidance{pointer}/type", "missing_capability", detail))
+            if isinstance(stage, StaticThreshold | DynamicThreshold) and self.data == "latent" and not stage.latent_ok:
+                detail = (
+                    f"latent_ok = false: {self.id} samples latents, whose range is not [-{stage.bound:g}, {stage.bound:g}]; "
+                    "set latent_ok to true and a bound that suits them"
+                )
+                found.append(Problem(f"/guidance{pointer}/latent_ok", "threshold_on_latents", detail))
+        return found
+
+    def _never_guided(self, guidance: GuidanceSpec) -> bool:
+        return guidance.schedule is not None and guidance.schedule.type == "constant" and guidance.schedule.weight == 1
+
+    def _sampler_problems(self, sampler: AnySampler) -> list[Problem]:
+        found = []
+        spacing = sampler.resolved_spacing(self.noise)
+        if spacing == "karras" and not sampler.karras:
+            detail = f"spacing = karras is not defined for {sampler.type}"
+            found.append(Problem("/sampler/spacing", "unsupported_spacing", detail))
+        if spacing in ("linspace", "karras") and sampler.steps < 2:
+            detail = f"steps = {sampler.steps}: spacing {spacing} needs at least 2, its two ends"
+            found.append(Problem("/sampler/steps", "too_few_steps", detail))
+        if sampler.steps >= self.noise.num_train_timesteps:
+            detail = f"steps = {sampler.steps}: {self.id} has {self.noise.num_train_timesteps} noise levels"
+            found.append(Problem("/sampler/steps", "too_many_steps", detail))
+        if self.noise.rescale_betas_zero_snr and not sampler.zero_snr:
+            detail = f"{sampler.type} cannot start at zero signal, where {self.id} begins"
+            found.append(Problem("/sampler/type", "unsupported_sampler", detail))
+        return found

@@ -1,0 +1,77 @@
+"""The plan of a trajectory: every call of the network with its level and weight, before a tensor exists.
+
+The gateway shows it (`POST /v1/guidance/validate`) and the trajectory runs it, so what is shown is what runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from guidance.info import ModelInfo
+from guidance.noise import Level
+from guidance.samplers import AnySampler
+from guidance.spec import GuidanceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One evaluation of the guided network: step `step`, evaluation `within` it, at `level`."""
+
+    step: int
+    within: int
+    level: Level
+    start: Level
+    """The level at which the step began: where its weight is read."""
+    weight: float | None
+    """None where guidance is off."""
+    nfe: int
+    """Branches that will be evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The calls of one trajectory, in order."""
+
+    steps: int
+    calls: tuple[Call, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def nfe(self) -> int:
+        """Network evaluations for one image."""
+        return sum(call.nfe for call in self.calls)
+
+    @property
+    def plain_nfe(self) -> int:
+        """What plain CFG would take on the same grid: two at each call."""
+        return 2 * len(self.calls)
+
+
+def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
+    """Plan one image of `info` under this spec. The spec must be one that the model can run (`ModelInfo.problems`)."""
+    assert guidance.schedule is not None
+    levels = sampler.levels(info.noise)
+    places = [sampler.place(call) for call in range(len(levels))]
+    starts = {step: level for level, (step, within) in zip(levels, places, strict=True) if within == 0}
+    weights = {step: guidance.schedule.at(step, sampler.steps, level.ratio) for step, level in starts.items()}
+    calls = tuple(
+        Call(step, within, level, starts[step], weights[step], _nfe(guidance, weights[step]))
+        for level, (step, within) in zip(levels, places, strict=True)
+    )
+    return Plan(sampler.steps, calls, tuple(_warnings(guidance, weights)))
+
+
+def _nfe(guidance: GuidanceSpec, weight: float | None) -> int:
+    if weight is None:
+        return 1
+    return len(guidance.combiner.branches(weight) | guidance.needs)
+
+
+def _warnings(guidance: GuidanceSpec, weights: dict[int, float | None]) -> list[str]:
+    guided = [weight for weight in weights.values() if weight is not None]
+    warnings = guidance.combiner.warnings(guided)
+    if not guided:
+        warnings.append("guidance is off at every step: no noise level of this grid lies inside the interval")
+    if any(weight < 0 for weight in guided):
+        warnings.append(f"the weight falls to {min(guided):g}: below 0 the condition is pushed away from")
+    return warnings

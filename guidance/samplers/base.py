@@ -1,0 +1,53 @@
+"""What every sampler is: a solver of diffusers, its step count and its noise grid."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from guidance.noise import Level, NoiseTable
+from guidance.samplers.grid import Spacing, at_times, spaced
+from guidance.stage import Stage
+
+
+class Sampler(Stage):
+    """The solver that takes the steps, wrapping one diffusers scheduler per trajectory."""
+
+    solver: ClassVar[str]
+    """Name of the diffusers scheduler class."""
+    karras: ClassVar[bool] = False
+    """Whether Karras' spacing is defined for it."""
+    zero_snr: ClassVar[bool] = True
+    """Whether it runs on a noise table that ends at zero signal."""
+    calls_per_step: ClassVar[int] = 1
+
+    steps: int = Field(30, ge=1, le=250)
+    spacing: Spacing | None = Field(None, description="null is the model's own spacing")
+
+    def resolved_spacing(self, table: NoiseTable) -> Spacing:
+        return self.spacing or table.timestep_spacing
+
+    def levels(self, table: NoiseTable) -> list[Level]:
+        """The noise level of each call of the network, in order. Solvers on alpha_bar use whole timesteps."""
+        t = spaced(self.steps, table, self.resolved_spacing(table), between=False, rounded=True)
+        return at_times(t, table, exact_zero_snr=True)
+
+    def place(self, call: int) -> tuple[int, int]:
+        """(step index, evaluation within the step) of a call of the network."""
+        return divmod(call, self.calls_per_step)
+
+    def scheduler_options(self, table: NoiseTable) -> dict[str, Any]:
+        """What the request changes in the scheduler configuration of the model."""
+        spacing = self.resolved_spacing(table)
+        if spacing == "karras":  # over the whole range of the table
+            return {"use_karras_sigmas": True, "timestep_spacing": "linspace"}
+        return {"use_karras_sigmas": False, "timestep_spacing": spacing}
+
+    def step_options(self) -> dict[str, Any]:
+        """What the request passes to each call of the scheduler's `step`."""
+        return {}
+
+    @classmethod
+    def catalogue_entry(cls) -> dict[str, Any]:
+        return super().catalogue_entry() | {"evaluations_per_step": cls.calls_per_step, "karras": cls.karras}

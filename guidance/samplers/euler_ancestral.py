@@ -1,0 +1,17 @@
+"""Euler's method with ancestral noise, after k-diffusion's sample_euler_ancestral."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from guidance.samplers.sigma import SigmaSampler
+
+
+class EulerAncestral(SigmaSampler):
+    """First order, stochastic: fresh noise at each step; never settles as steps grow."""
+
+    paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364, with the ancestral noise of Ho et al. 2020, arXiv:2006.11239"
+    solver: ClassVar[str] = "EulerAncestralDiscreteScheduler"
+    karras: ClassVar[bool] = False
+
+    type: Literal["euler_ancestral"] = "euler_ancestral"

@@ -1,0 +1,23 @@
+"""Solvers that integrate over Karras' sigma, at fractional timesteps."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from guidance.noise import Level, NoiseTable
+from guidance.samplers.base import Sampler
+from guidance.samplers.grid import at_times, finite, karras, levels, spaced, time_of
+
+
+class SigmaSampler(Sampler):
+    """A solver in sigma: its grid may fall between training timesteps."""
+
+    karras: ClassVar[bool] = True
+
+    def levels(self, table: NoiseTable) -> list[Level]:
+        spacing = self.resolved_spacing(table)
+        if spacing == "karras":
+            ratios = finite(table.ratios)
+            sigmas = karras(self.steps, ratios[-1], ratios[0])
+            return levels(time_of(sigmas, ratios), sigmas)
+        return at_times(spaced(self.steps, table, spacing, between=False, rounded=False), table, exact_zero_snr=False)

@@ -1,0 +1,50 @@
+"""One diffusers scheduler taking the steps of one trajectory. Imports diffusers, so only workers import it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import diffusers
+
+from guidance.noise import NoiseTable
+from guidance.prediction import Prediction
+from guidance.samplers.base import Sampler
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Solver:
+    """Keeps diffusers' own arithmetic, so every solver its users know gives the images they know.
+
+    The sample lives in the solver's scale (x / alpha for those in sigma); `network_input` turns it into
+    x = alpha * x0 + sigma * eps. Schedulers hold state, hence one per trajectory, on the host: no step waits for a device.
+    """
+
+    def __init__(self, sampler: Sampler, table: NoiseTable, scheduler_config: dict[str, Any]) -> None:
+        cls = getattr(diffusers, sampler.solver)
+        config = scheduler_config | sampler.scheduler_options(table)
+        known = inspect.signature(cls.__init__).parameters
+        self.scheduler = cls(**{name: value for name, value in config.items() if name in known})
+        self.scheduler.set_timesteps(sampler.steps)
+        if hasattr(self.scheduler, "set_begin_index"):
+            self.scheduler.set_begin_index(0)  # else each looks its first timestep up, and repeats confuse it
+        self.options = sampler.step_options()
+        self.takes_generator = "generator" in inspect.signature(self.scheduler.step).parameters
+
+    def start(self, noise: Tensor) -> Tensor:
+        """The sample that standard normal `noise` stands for at the first level."""
+        return noise * self.scheduler.init_noise_sigma
+
+    def network_input(self, sample: Tensor, call: int) -> Tensor:
+        """x = alpha * x0 + sigma * eps at the level of `call`."""
+        x: Tensor = self.scheduler.scale_model_input(sample, self.scheduler.timesteps[call])
+        return x
+
+    def advance(self, sample: Tensor, guided: Prediction, call: int, generator: Generator) -> Tensor:
+        """The sample after `call`. Draws noise from `generator` where the solver is stochastic."""
+        options = self.options | ({"generator": generator} if self.takes_generator else {})
+        t = self.scheduler.timesteps[call]
+        after: Tensor = self.scheduler.step(guided.value, t, sample, return_dict=False, **options)[0]
+        return after

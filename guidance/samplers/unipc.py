@@ -1,0 +1,16 @@
+"""UniPC. Zhao et al. 2023, arXiv:2302.04867."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from guidance.samplers.multistep import MultistepSampler
+
+
+class UniPC(MultistepSampler):
+    """Predictor-corrector of second order, deterministic, one evaluation a step: good pictures in 10 to 20 steps."""
+
+    paper: ClassVar[str] = "Zhao et al. 2023, arXiv:2302.04867"
+    solver: ClassVar[str] = "UniPCMultistepScheduler"
+
+    type: Literal["unipc"] = "unipc"

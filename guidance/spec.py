@@ -1,0 +1,75 @@
+"""The guidance spec: a composition of stages, and the combinations that contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from guidance.combiners import CFG, AnyCombiner
+from guidance.conditions import AnyCondition
+from guidance.corrections import AnyCorrection
+from guidance.presets import PRESETS
+from guidance.schedules import AnySchedule
+from guidance.stage import Stage
+
+
+class GuidanceSpec(BaseModel):
+    """How a trajectory is guided: one combiner, its weight schedule, and what happens before and after.
+
+    A preset fills the stages that the spec does not name. A spec without a schedule gets its combiner's default, so
+    that a resolved spec says everything.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str | None = Field(None, description="name of published settings (GET /v1/guidance lists them)")
+    schedule: AnySchedule | None = Field(None, description="null is the combiner's default schedule")
+    condition: list[AnyCondition] = Field(default_factory=list, max_length=4)
+    combiner: AnyCombiner = Field(default_factory=CFG)
+    correction: list[AnyCorrection] = Field(default_factory=list, max_length=4)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        filled = dict(data)
+        if (name := filled.get("preset")) is not None:
+            if name not in PRESETS:
+                raise ValueError(f"preset {name!r} is unknown; there are {', '.join(sorted(PRESETS))}")
+            filled = PRESETS[name].guidance | {key: value for key, value in filled.items() if value is not None}
+        return {key: value for key, value in filled.items() if value is not None or key not in ("combiner", "schedule")}
+
+    @model_validator(mode="after")
+    def _resolved(self) -> Self:
+        for name in ("condition", "correction"):
+            _refuse_repeats(name, getattr(self, name))
+        normalisers = [f"correction {c.type}" for c in self.correction if c.normalises]
+        normalisers += [f"combiner {self.combiner.type}"] * self.combiner.normalises
+        if len(normalisers) > 1:
+            raise ValueError(f"{' and '.join(normalisers)} both set the length of the prediction: keep one")
+        if self.schedule is None:
+            default = GuidanceSpec.model_validate({"schedule": self.combiner.default_schedule}).schedule
+            object.__setattr__(self, "schedule", default)
+            self.__pydantic_fields_set__.add("schedule")
+        return self
+
+    def stages(self) -> list[tuple[str, Stage]]:
+        """Every stage with its JSON pointer within the spec, e.g. ("/correction/0", Rescale(...))."""
+        assert self.schedule is not None
+        listed = [(f"/condition/{i}", stage) for i, stage in enumerate(self.condition)]
+        listed += [(f"/correction/{i}", stage) for i, stage in enumerate(self.correction)]
+        return [("/schedule", self.schedule), ("/combiner", self.combiner), *listed]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Branches that the corrections read."""
+        return frozenset[str]().union(*(correction.needs for correction in self.correction))
+
+
+def _refuse_repeats(name: str, stages: list[Any]) -> None:
+    twice = [kind for kind, times in Counter(stage.type for stage in stages).items() if times > 1]
+    if twice:
+        raise ValueError(f"{name} names {twice[0]} {Counter(s.type for s in stages)[twice[0]]} times; once is the most")

@@ -1,0 +1,57 @@
+"""What every guidance method is: a frozen pydantic model whose fields are what a client may ask for."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Space = Literal["output", "eps", "v", "denoised"]
+"""Where a formula is evaluated. `output` is the network's own parameterisation, for methods that agree in all of them."""
+
+
+def _require_type(schema: dict[str, Any]) -> None:
+    """A client names the member of a union by `type`; only Python callers, who name the class, may leave it out."""
+    schema["properties"]["type"].pop("default", None)
+    schema["required"] = ["type", *(name for name in schema.get("required", []) if name != "type")]
+
+
+class Stage(BaseModel):
+    """One stage of a guidance spec. Subclasses declare `type: Literal["..."]`, which picks them in their union.
+
+    Frozen and free of state: one object may serve many trajectories at once. What must persist over the steps of a
+    trajectory lives in `Step.memory`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_require_type)
+
+    paper: ClassVar[str] = ""
+    """Authors, year and arXiv number of the source."""
+    requires: ClassVar[frozenset[str]] = frozenset()
+    """Capabilities that a model must have (see `guidance.info.CAPABILITIES`)."""
+    neutral: ClassVar[str] = ""
+    """The setting at which the method changes nothing, in words; empty where there is none."""
+
+    @classmethod
+    def type_name(cls) -> str:
+        """The value of `type` that picks this stage."""
+        (name,) = cls.model_fields["type"].annotation.__args__  # type: ignore[union-attr]
+        return str(name)
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring."""
+        return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+    @classmethod
+    def catalogue_entry(cls) -> dict[str, Any]:
+        """What `GET /v1/guidance` says of this stage."""
+        return {
+            "type": cls.type_name(),
+            "summary": cls.summary(),
+            "paper": cls.paper,
+            "requires": sorted(cls.requires),
+            "neutral": cls.neutral,
+            "schema": cls.model_json_schema(),
+        }
