@@ -15,7 +15,7 @@ install: $(STAMP) ## .venv with everything pinned
 
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --progress-bar off -r requirements.lock
+	$(BIN)/pip install --quiet --progress-bar off --no-compile -r requirements.lock
 	$(BIN)/pip install --quiet --progress-bar off --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 

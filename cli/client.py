@@ -1,0 +1,115 @@
+"""A client of a running service: submit, follow the events to the end, fetch bytes. Problems become `Refused`."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+Json = dict[str, Any]
+RECONNECTS = 5
+
+
+class Refused(Exception):
+    """The service answered with a problem (RFC 9457)."""
+
+    def __init__(self, problem: Json) -> None:
+        super().__init__(str(problem.get("title", "problem")))
+        self.problem = problem
+
+    def lines(self) -> Iterator[str]:
+        """What a person wants to read: the title, the detail, and one line per place in the request."""
+        title, detail = self.problem.get("title", "refused"), self.problem.get("detail")
+        yield f"{title}: {detail}" if detail and detail != title else str(title)
+        for error in self.problem.get("errors") or []:
+            yield f"  {error.get('pointer') or '/'}: {error.get('detail')}"
+
+
+class Service:
+    def __init__(self, url: str, *, timeout: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        self.http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(timeout, connect=2.0), trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.http.close()
+
+    def answers(self, path: str = "/livez", *, seconds: float = 0.5) -> bool:
+        try:
+            return self.http.get(path, timeout=seconds).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def submit(self, request: Json) -> Json:
+        return self._json(self.http.post("/v1/generations", json=request))
+
+    def get(self, path: str) -> Json:
+        return self._json(self.http.get(path))
+
+    def fetch(self, path: str, accept: str) -> bytes:
+        response = self.http.get(path, headers={"Accept": accept})
+        refuse(response)
+        return response.content
+
+    def follow(self, job: Json) -> Iterator[Json]:
+        """Every event of a job up to `done`; a broken connection is taken up again where it broke."""
+        last: str | None = None
+        for attempt in range(RECONNECTS + 1):
+            try:
+                for event in self._events(job["links"]["events"], last):
+                    last = event.id
+                    yield event.data
+                    if event.data["type"] == "done":
+                        return
+            except httpx.TransportError:
+                if attempt == RECONNECTS:
+                    raise
+            time.sleep(0.2 * attempt)
+        raise Refused({"title": "the event stream ended early", "detail": "no done event arrived"})
+
+    def _events(self, path: str, last: str | None) -> Iterator["Event"]:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+        with self.http.stream("GET", path, headers=headers) as response:
+            if response.status_code >= 400:
+                response.read()
+            refuse(response)
+            yield from parse(response.iter_lines())
+
+    def _json(self, response: httpx.Response) -> Json:
+        refuse(response)
+        body: Json = response.json()
+        return body
+
+
+@dataclass(frozen=True)
+class Event:
+    id: str | None
+    data: Json
+
+
+def parse(lines: Iterator[str]) -> Iterator[Event]:
+    """Server-sent events; comments and retry hints are passed over."""
+    last: str | None = None
+    data: list[str] = []
+    for line in lines:
+        if line.startswith("id:"):
+            last = line[3:].strip()
+        elif line.startswith("data:"):
+            data.append(line[5:].strip())
+        elif not line and data:
+            yield Event(last, json.loads("\n".join(data)))
+            data = []
+
+
+def refuse(response: httpx.Response) -> None:
+    if response.status_code < 400:
+        return
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {"title": f"status {response.status_code}", "detail": response.text[:200]}
+    raise Refused(problem)

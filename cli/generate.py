@@ -1,0 +1,99 @@
+"""`guidepost generate`: one request, through a running service or in this process."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.listing import DEFAULT_URL
+
+WHERE = f"Default: {DEFAULT_URL} if it answers, else this process."
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to draw; for a model with labels, the number of one.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File (.png, .webp, .jpg); with --n: out-0.png, ...")
+    ] = Path("out.png"),
+    guidance: Annotated[
+        str | None, typer.Option(help="A guidance spec in JSON, @file.json, or the name of a preset.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Image k has seed + k. Default: drawn, and printed.")] = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="Images.", min=1)] = 1,
+    sampler: Annotated[str | None, typer.Option(help="ddim, euler, dpmpp_2m, ... or JSON with all its fields.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", min=1)] = None,
+    model: Annotated[str | None, typer.Option(help="Model id. Default: the service's.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What to move away from.")] = None,
+    diagnostics: Annotated[Path | None, typer.Option(help="Also write the per-step diagnostics (JSON) here.")] = None,
+    url: Annotated[str | None, typer.Option(envvar="GUIDEPOST_URL", help="The service. " + WHERE)] = None,
+) -> None:
+    """Draw a prompt. Uses a running service; without one the model is loaded and run in this process.
+
+    \b
+    Examples:
+      guidepost generate "a large red circle" -o circle.png --seed 7
+      guidepost generate "a blue star" --guidance '{"schedule": {"type": "constant", "weight": 4}}' --n 4
+      guidepost generate "a green ring" --guidance cfg_warmup_cosine --sampler dpmpp_2m --steps 20
+      guidepost generate 1 --model gaussians --url http://127.0.0.1:8000
+    """
+    from cli.run import complain, run
+
+    request = {
+        "model": model,
+        "label" if prompt.isdecimal() else "prompt": int(prompt) if prompt.isdecimal() else prompt,
+        "negative_prompt": negative_prompt,
+        "n": n,
+        "seed": seed,
+        "sampler": read_sampler(sampler, steps),
+        "guidance": read_guidance(guidance),
+        "output": {"format": image_format(output)},
+        "diagnostics": "full" if diagnostics else None,
+    }
+    with complain():
+        finished = run({name: value for name, value in request.items() if value is not None}, url)
+    for path, image in zip(places(output, n), finished.images, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(image.data)
+        typer.echo(f"{path}  seed {image.seed}")
+    if diagnostics:
+        diagnostics.write_text(json.dumps(finished.diagnostics))
+        typer.echo(str(diagnostics))
+
+
+def read_guidance(text: str | None) -> dict[str, Any] | None:
+    """A spec from the command line: JSON, @file, or a preset's name."""
+    if text is None:
+        return None
+    if text.startswith("@"):
+        text = Path(text[1:]).read_text()
+    return _json(text, "--guidance") if text.lstrip().startswith("{") else {"preset": text}
+
+
+def read_sampler(text: str | None, steps: int | None) -> dict[str, Any] | None:
+    if text is None and steps is None:
+        return None
+    sampler = _json(text, "--sampler") if text and text.lstrip().startswith("{") else {"type": text or "ddim"}
+    return sampler | ({} if steps is None else {"steps": steps})
+
+
+def _json(text: str, option: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint=option) from error
+    if not isinstance(value, dict):
+        raise typer.BadParameter("must be a JSON object", param_hint=option)
+    return value
+
+
+def image_format(path: Path) -> str:
+    formats = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+    if (found := formats.get(path.suffix.lower())) is None:
+        raise typer.BadParameter(f"{path.name} must end in one of {', '.join(formats)}", param_hint="--output")
+    return found
+
+
+def places(output: Path, n: int) -> list[Path]:
+    """Where each image goes: the named file for one, numbered files for more."""
+    return [output] if n == 1 else [output.with_stem(f"{output.stem}-{index}") for index in range(n)]

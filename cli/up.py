@@ -1,0 +1,149 @@
+"""`guidepost up`, and the two kinds of process it keeps: `serve` and `worker`."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cli.client import Service
+    from cli.supervisor import Role
+
+Port = Annotated[
+    int | None, typer.Option(help="TCP port; 0 takes a free one. Default: GUIDEPOST_PORT.", min=0, max=65535)
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: GUIDEPOST_HOST.")]
+
+
+def up(
+    port: Port = None,
+    host: Host = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="For Redis and the images. Default: GUIDEPOST_DATA_DIR.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes; each loads the models.", min=0)] = 1,
+) -> None:
+    """Run the whole service in one terminal: Redis, the gateway and the workers. Ctrl-C ends them all.
+
+    Redis is embedded (append-only file on, under the data directory) unless GUIDEPOST_REDIS_URL is set.
+
+    \b
+    Examples:
+      guidepost up
+      guidepost up --port 0 --data-dir /tmp/guidepost
+      GUIDEPOST_MODELS=shapes,sd15=/models/sd15 guidepost up --workers 2
+    """
+    from cli.supervisor import Supervisor
+
+    _settle(GUIDEPOST_PORT=port, GUIDEPOST_HOST=host, GUIDEPOST_DATA_DIR=data_dir and data_dir.resolve())
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listening())
+        stack.enter_context(_redis())
+        service = stack.enter_context(_service(listener))
+        supervisor = Supervisor(_roles(listener, workers), os.environ)
+        status = supervisor.run(lambda: _ready(service, workers), lambda: _announce(service))
+    raise typer.Exit(status)
+
+
+def serve(port: Port = None, host: Host = None, fd: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
+    """Run the gateway alone: HTTP in front of a Redis that workers listen to. It never loads torch.
+
+    \b
+    Examples:
+      GUIDEPOST_REDIS_URL=redis://localhost:6379 guidepost serve --port 8000
+    """
+    from cli.process import end_with_parent
+
+    end_with_parent()
+    _settle(GUIDEPOST_PORT=port, GUIDEPOST_HOST=host)
+    import uvicorn
+
+    listener = socket.socket(fileno=fd) if fd is not None else _listen()
+    config = uvicorn.Config("service.app:create_app", factory=True, log_level="info", access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(help="Requests at once. Default: GUIDEPOST_CONCURRENCY.", min=1)
+    ] = None,
+    max_batch_rows: Annotated[
+        int | None, typer.Option(help="Rows per network call. Default: GUIDEPOST_MAX_BATCH_ROWS.", min=1)
+    ] = None,
+) -> None:
+    """Run one worker process: it loads the models of GUIDEPOST_MODELS and serves the queue in GUIDEPOST_REDIS_URL.
+
+    \b
+    Examples:
+      GUIDEPOST_REDIS_URL=redis://localhost:6379 guidepost worker --concurrency 8
+      GUIDEPOST_MODELS=sd15=/models/sd15 guidepost worker --max-batch-rows 4
+    """
+    from cli.process import end_with_parent
+
+    end_with_parent()
+    _settle(GUIDEPOST_CONCURRENCY=concurrency, GUIDEPOST_MAX_BATCH_ROWS=max_batch_rows)
+    from jobs.settings import Settings
+    from workers.main import run
+
+    run(Settings())
+
+
+def _settle(**variables: object) -> None:
+    """Options become environment variables: one way for settings to travel, to this process and its children."""
+    os.environ.update({name: str(value) for name, value in variables.items() if value is not None})
+
+
+def _listen() -> socket.socket:
+    from jobs.settings import Settings
+
+    settings = Settings()
+    return socket.create_server((settings.host, settings.port), backlog=1024)
+
+
+@contextmanager
+def _listening() -> Iterator[socket.socket]:
+    """The gateway's socket is ours, so that port 0 is known here and a restarted gateway keeps its clients waiting."""
+    with _listen() as listener:
+        listener.set_inheritable(True)
+        yield listener
+
+
+@contextmanager
+def _redis() -> Iterator[None]:
+    if os.environ.get("GUIDEPOST_REDIS_URL"):
+        yield
+        return
+    from jobs.embedded import EmbeddedRedis
+    from jobs.settings import Settings
+
+    with EmbeddedRedis(Settings().data_dir) as redis:
+        _settle(GUIDEPOST_REDIS_URL=redis.url)
+        yield
+
+
+def _service(listener: socket.socket) -> "Service":
+    from cli.client import Service
+
+    host, port = listener.getsockname()[:2]
+    return Service(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")
+
+
+def _roles(listener: socket.socket, workers: int) -> list["Role"]:
+    from cli.supervisor import Role
+
+    python = [sys.executable, "-m", "cli"]
+    gateway = Role("gateway", [*python, "serve", "--fd", str(listener.fileno())], pass_fds=[listener.fileno()])
+    return [gateway, *(Role(f"worker-{number}", [*python, "worker"]) for number in range(1, workers + 1))]
+
+
+def _ready(service: "Service", workers: int) -> bool:
+    return service.answers("/readyz" if workers else "/livez")
+
+
+def _announce(service: "Service") -> None:
+    print(f"Guidepost is ready at {service.url} (its API: {service.url}/docs)", flush=True)
