@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 TORCH  := 2.13.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
 .PHONY: help install demo test check bench train spec lock clean
 
