@@ -1,0 +1,34 @@
+"""`methods`, `models` and `openapi`."""
+
+import json
+
+from typer.testing import CliRunner
+
+from cli.main import app
+from guidance.catalogue import UNIONS, members
+from guidance.presets import PRESETS
+from tests.cli.conftest import Up
+
+run = CliRunner().invoke
+
+
+def test_methods_names_every_method_and_preset() -> None:
+    words = set(run(app, ["methods"]).output.split())
+    assert {method.type_name() for stage in UNIONS for method in members(stage)} | set(PRESETS) <= words
+
+
+def test_methods_as_json_carries_schemas() -> None:
+    listed = json.loads(run(app, ["methods", "--json"]).output)
+    assert {entry["type"]: entry["schema"]["type"] for entry in listed["combiner"]}["cfg"] == "object"
+
+
+def test_models_lists_what_the_worker_loaded(up: Up) -> None:
+    done = run(app, ["models", "--url", up.url])
+    assert done.exit_code == 0, done.output
+    assert "gaussians" in done.output
+
+
+def test_models_without_a_service_says_so() -> None:
+    done = run(app, ["models", "--url", "http://127.0.0.1:9"])
+    assert done.exit_code == 1
+    assert "nothing answers at http://127.0.0.1:9" in done.output

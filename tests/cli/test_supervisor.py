@@ -1,0 +1,91 @@
+"""Children and their supervisor, with children that are one line of Python."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli.process import Child
+from cli.supervisor import CRASHES, Role, Supervisor
+
+FOREVER = "import signal; print('here', flush=True); signal.pause()"
+STUBBORN = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True)\nwhile 1: signal.pause()"
+)
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def child(code: str) -> Child:
+    started = Child("child", python(code), os.environ)
+    return started
+
+
+def test_the_lines_of_a_child_carry_its_name(capfd: pytest.CaptureFixture[str]) -> None:
+    ended = threading.Event()
+    child("print('one'); print('two')").watch(lambda _: ended.set())
+    assert ended.wait(10)
+    assert capfd.readouterr().err == "child | one\nchild | two\n"
+
+
+def test_a_child_that_does_not_listen_is_killed() -> None:
+    stubborn = child(STUBBORN)
+    assert stubborn.process.stdout is not None
+    with stubborn.process.stdout as lines:
+        assert lines.readline() == b"here\n"
+        stubborn.terminate()
+        stubborn.join(0.2)
+    assert stubborn.process.returncode == -signal.SIGKILL
+
+
+def test_a_signal_ends_every_child() -> None:
+    supervisor = Supervisor([Role("a", python(FOREVER)), Role("b", python(FOREVER))], os.environ)
+    status = supervisor.run(lambda: True, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert status == 0
+    assert [started.process.poll() for started in supervisor.children.values()] == [-signal.SIGTERM] * 2
+
+
+def test_a_child_that_keeps_dying_ends_the_whole(capfd: pytest.CaptureFixture[str]) -> None:
+    supervisor = Supervisor([Role("a", python(FOREVER)), Role("b", python("raise SystemExit(3)"))], os.environ)
+    assert supervisor.run(lambda: False, lambda: None) == 1
+    told = capfd.readouterr().err
+    assert told.count("b ended with status 3: starting it again") == CRASHES - 1
+    assert "giving up" in told
+    assert supervisor.children["a"].process.returncode == -signal.SIGTERM
+
+
+def test_a_child_that_died_once_is_started_again(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    dies_once = (
+        f"import os, pathlib; mark = pathlib.Path({str(mark)!r}); "
+        f"mark.exists() or (mark.touch(), os._exit(1)); mark.write_text('again'); {FOREVER}"
+    )
+
+    def again() -> bool:
+        return mark.exists() and mark.read_text() == "again"
+
+    supervisor = Supervisor([Role("a", python(dies_once))], os.environ)
+    assert supervisor.run(again, lambda: os.kill(os.getpid(), signal.SIGINT)) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
+def test_a_child_ends_with_a_killed_parent() -> None:
+    orphan = "from cli.process import end_with_parent; end_with_parent(); " + FOREVER
+    parent = (
+        "import os, sys; from cli.process import Child; "
+        f"child = Child('c', [sys.executable, '-c', {orphan!r}], os.environ); "
+        "child.process.stdout.readline(); print(child.process.pid, flush=True); import signal; signal.pause()"
+    )
+    with subprocess.Popen(python(parent), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        grandchild = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+    psutil.wait_procs([grandchild], timeout=10)
+    assert not grandchild.is_running()
