@@ -1,0 +1,43 @@
+"""Connections to Redis, for threads and for asyncio."""
+
+from __future__ import annotations
+
+import redis
+import redis.asyncio
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from jobs.settings import Settings
+
+AWAY = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError, redis.exceptions.OutOfMemoryError)
+"""What is raised while Redis cannot be used and may be again later."""
+
+CONNECT_SECONDS = 2.0
+# One retry, at once: a pooled connection that Redis dropped is replaced. Every write of ours may safely happen twice.
+RETRIES = 1
+NO_WAIT = 0.0
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A client for threads. Every call answers or raises within `redis_timeout_seconds`."""
+    return redis.Redis.from_url(
+        settings.redis,
+        socket_timeout=settings.redis_timeout_seconds,
+        socket_connect_timeout=CONNECT_SECONDS,
+        retry=Retry(ConstantBackoff(NO_WAIT), RETRIES),
+    )
+
+
+def connect_blocking(settings: Settings) -> redis.Redis:
+    """A client for calls that wait in Redis for something to happen."""
+    return redis.Redis.from_url(settings.redis, socket_connect_timeout=CONNECT_SECONDS)
+
+
+def connect_async(settings: Settings) -> redis.asyncio.Redis:
+    """A client for asyncio whose calls may block in Redis; each blocked call holds one connection."""
+    return redis.asyncio.Redis.from_url(
+        settings.redis,
+        socket_timeout=settings.heartbeat_seconds + settings.redis_timeout_seconds,
+        socket_connect_timeout=CONNECT_SECONDS,
+        retry=redis.asyncio.retry.Retry(ConstantBackoff(NO_WAIT), RETRIES),
+    )

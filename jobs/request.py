@@ -1,0 +1,130 @@
+"""What a client asks for, and what it comes to for a given model."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from guidance.info import ModelInfo, Problem
+from guidance.samplers import DDIM, AnySampler
+from guidance.spec import GuidanceSpec
+from jobs.settings import Settings
+
+MAX_SEED = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""
+
+Label = Annotated[str, StringConstraints(max_length=64)]
+Text = Annotated[str, StringConstraints(max_length=512)]
+
+
+class Output(BaseModel):
+    """How the images are delivered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["png", "webp", "jpeg"] = "png"
+    previews: int = Field(0, ge=0, le=16, description="preview images per image on the way, as events")
+
+
+class GenerationRequest(BaseModel):
+    """A generation. Only `prompt` (or `label`) is required; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("shapes", min_length=1, max_length=200, description="a model of GET /v1/models")
+    prompt: str | None = Field(None, max_length=4000, description="what to show; text-conditional models")
+    label: int | None = Field(None, ge=0, description="class index; label-conditional models")
+    negative_prompt: str = Field("", max_length=4000, description="what to move away from; text-conditional models")
+    n: int = Field(1, ge=1, le=16, description="number of images; image k has the seed `seed + k`")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="null: drawn, and returned")
+    width: int | None = Field(None, gt=0, description="pixels; null: the model's own")
+    height: int | None = Field(None, gt=0, description="pixels; null: the model's own")
+    sampler: AnySampler = Field(default_factory=DDIM)
+    guidance: GuidanceSpec = Field(default_factory=GuidanceSpec)
+    output: Output = Field(default_factory=Output)
+    diagnostics: Literal["off", "summary", "full"] = Field("summary", description="what is recorded of each step")
+    priority: Literal["normal"] = "normal"
+    metadata: dict[Label, Text] = Field(default_factory=dict, max_length=16, description="kept and returned unread")
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        if (self.prompt is None) == (self.label is None):
+            given = "neither was given" if self.prompt is None else "both were given"
+            raise PydanticCustomError("one_condition", "one of prompt and label is needed; {given}", {"given": given})
+        return self
+
+    @model_validator(mode="after")
+    def _last_seed_fits(self) -> Self:
+        if self.seed is not None and self.seed + self.n - 1 > MAX_SEED:
+            raise PydanticCustomError(
+                "seed_too_large",
+                "seed = {seed} with n = {n}: the last image's seed would pass {bound}",
+                {"seed": self.seed, "n": self.n, "bound": MAX_SEED},
+            )
+        return self
+
+
+class RequestProblems(Exception):
+    """A request that is well formed but cannot be run; one problem per place in it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.detail for problem in problems))
+        self.problems = tuple(problems)
+
+
+def resolve(request: GenerationRequest, info: ModelInfo, settings: Settings | None = None) -> GenerationRequest:
+    """Fill in every default as it comes to for this model; raise RequestProblems when the model cannot run it."""
+    width, height = request.width or info.width, request.height or info.height
+    problems = [
+        *_condition_problems(request, info),
+        *info.size_problems(width, height),
+        *info.problems(request.guidance, request.sampler),
+        *(_limit_problems(request, settings) if settings else ()),
+    ]
+    if problems:
+        raise RequestProblems(problems)
+    return request.model_copy(
+        update={
+            "width": width,
+            "height": height,
+            "seed": request.seed if request.seed is not None else secrets.randbelow(2**32),
+            "sampler": resolve_sampler(request.sampler, info),
+        }
+    )
+
+
+def resolve_sampler(sampler: AnySampler, info: ModelInfo) -> AnySampler:
+    """The sampler with the model's own spacing written out."""
+    resolved: AnySampler = sampler.model_copy(update={"spacing": sampler.resolved_spacing(info.noise)})
+    return resolved
+
+
+def _condition_problems(request: GenerationRequest, info: ModelInfo) -> list[Problem]:
+    if info.condition == "text":
+        if request.prompt is None:
+            return [Problem("/label", "wrong_condition", f"{info.id} takes a prompt, not a label")]
+        return []
+    found = []
+    if request.label is None:
+        found.append(Problem("/prompt", "wrong_condition", f"{info.id} takes a label, not a prompt"))
+    elif info.labels is not None and request.label >= len(info.labels):
+        detail = f"label = {request.label}: {info.id} has labels 0 to {len(info.labels) - 1}"
+        found.append(Problem("/label", "unknown_label", detail))
+    if request.negative_prompt:
+        detail = f"{info.id} takes labels and no text, so there is no negative prompt"
+        found.append(Problem("/negative_prompt", "wrong_condition", detail))
+    return found
+
+
+def _limit_problems(request: GenerationRequest, settings: Settings) -> list[Problem]:
+    found = []
+    if request.n > settings.max_n:
+        found.append(Problem("/n", "too_many_images", f"n = {request.n}: this service makes at most {settings.max_n}"))
+    if request.sampler.steps > settings.max_steps:
+        detail = f"steps = {request.sampler.steps}: this service takes at most {settings.max_steps}"
+        found.append(Problem("/sampler/steps", "too_many_steps", detail))
+    return found

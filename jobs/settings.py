@@ -1,0 +1,61 @@
+"""Every setting of the service, read from environment variables that begin with GUIDEPOST_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOCAL_REDIS = "redis://127.0.0.1:6379/0"
+
+
+class Settings(BaseSettings):
+    """Times are seconds, sizes are bytes unless the description says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="GUIDEPOST_", frozen=True, extra="ignore")
+
+    redis_url: str | None = Field(
+        None, description=f"redis://, rediss:// or unix:// URL; unset: embedded in `guidepost up`, else {LOCAL_REDIS}"
+    )
+    data_dir: Path = Field(Path("guidepost-data"), description="folder of the embedded Redis and of local artifacts")
+    artifacts_url: str | None = Field(None, description="where images are kept; unset: `artifacts` in data_dir")
+
+    models: str = Field("shapes", description='what workers load: "shapes", or "shapes,sd15=/models/sd15"')
+    host: str = Field("127.0.0.1", description="address the gateway listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port the gateway listens on")
+
+    concurrency: int = Field(8, ge=1, description="generations that one worker process runs at a time")
+    max_batch_rows: int = Field(16, ge=1, description="rows in one forward of the network")
+    threads: int | None = Field(None, ge=1, description="CPU threads of a worker; unset: torch decides")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field("auto", description="precision of the network")
+
+    max_n: int = Field(16, ge=1, description="images per generation")
+    max_steps: int = Field(250, ge=1, description="sampler steps per generation")
+    max_queue: int = Field(10_000, ge=1, description="generations that may wait; more are refused with 503")
+    max_body_bytes: int = Field(256 * 1024, ge=1024, description="size of a request body")
+    max_events: int = Field(2048, ge=16, description="events kept per generation")
+
+    result_ttl_seconds: int = Field(86_400, ge=1, description="how long images and diagnostics are kept")
+    record_ttl_seconds: int = Field(7 * 86_400, ge=1, description="how long the record of a generation outlives it")
+    lease_seconds: float = Field(10.0, gt=0, description="a worker that is silent for so long counts as gone")
+    step_event_seconds: float = Field(0.05, ge=0, description="least time between two step events of one generation")
+    heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
+    redis_timeout_seconds: float = Field(5.0, gt=0, description="how long an answer of Redis is waited for")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()  # processes started from other folders must mean the same one
+
+    @property
+    def redis(self) -> str:
+        """The URL to connect to."""
+        return self.redis_url or LOCAL_REDIS
+
+    @property
+    def artifacts(self) -> str:
+        """The URL that artifacts are kept under."""
+        return self.artifacts_url or (self.data_dir / "artifacts").as_uri()
