@@ -1,5 +1,6 @@
 """`guidepost methods`, `models` and `openapi`: what there is to ask for."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -82,7 +83,7 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 

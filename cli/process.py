@@ -62,3 +62,8 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words."""
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import FrameType
 
-from cli.process import Child
+from cli.process import Child, ending
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CRASHES, WITHIN_SECONDS = 3, 60.0  # that many unasked ends in that time: it will not get better
@@ -72,8 +72,7 @@ class Supervisor:
                 return 1
 
     def _restart(self, child: Child) -> bool:
-        status = child.process.returncode
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        how = ending(child.process.returncode)
         now = time.monotonic()
         self.crashes.append(now)
         if len(self.crashes) == CRASHES and now - self.crashes[0] < WITHIN_SECONDS:

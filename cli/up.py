@@ -118,11 +118,11 @@ def _redis() -> Iterator[None]:
     if os.environ.get("GUIDEPOST_REDIS_URL"):
         yield
         return
-    from jobs.embedded import EmbeddedRedis
+    from cli.redis import kept_redis
     from jobs.settings import Settings
 
-    with EmbeddedRedis(Settings().data_dir) as redis:
-        _settle(GUIDEPOST_REDIS_URL=redis.url)
+    with kept_redis(Settings().data_dir / "redis") as url:
+        _settle(GUIDEPOST_REDIS_URL=url)
         yield
 
 
