@@ -27,7 +27,7 @@ def test_the_grid_shows_rows_of_images_in_the_order_of_the_columns() -> None:
 
 
 def test_the_plot_takes_missing_values(tmp_path: Path) -> None:
-    values = {"step": [0, 1], **{name: [1.0, None] for name in pictures.PANELS}}
+    values: dict[str, list[float | None]] = {"step": [0, 1], **{name: [1.0, None] for name in pictures.PANELS}}
     pictures.plot({"cfg": values}, tmp_path / "plot.png")
     with Image.open(tmp_path / "plot.png") as image:
         assert image.width > 600

@@ -1,0 +1,31 @@
+"""The Redis of `guidepost up`: embedded, and started again if it ends unasked."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cli.process import ending
+from cli.supervisor import say
+from jobs.embedded import EmbeddedRedis
+
+
+@contextmanager
+def kept_redis(folder: Path) -> Iterator[str]:
+    """The URL of a Redis of our own, with its files in `folder`."""
+    with EmbeddedRedis(folder) as redis:
+        stopping = threading.Event()
+        threading.Thread(target=_keep, args=(redis, stopping), name="redis keeper", daemon=True).start()
+        try:
+            yield redis.url
+        finally:
+            stopping.set()
+
+
+def _keep(redis: EmbeddedRedis, stopping: threading.Event) -> None:
+    while (process := redis.process) is not None:
+        status = process.wait()
+        if stopping.is_set():
+            return
+        say(f"redis {ending(status)}: starting it again")
+        redis.start()
