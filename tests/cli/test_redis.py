@@ -21,7 +21,6 @@ def test_a_killed_redis_comes_back_with_what_it_held(tmp_path: Path, monkeypatch
     patient = Retry(ConstantBackoff(0.05), 200, supported_errors=(ConnectionError,))
     with kept.kept_redis(tmp_path) as url, Redis.from_url(url, retry=patient) as redis:
         redis.set("key", "value")
-        redis.execute_command("CONFIG", "SET", "appendfsync", "always")
         psutil.Process(redis.info("server")["process_id"]).send_signal(signal.SIGKILL)
         assert told.wait(10)
         assert redis.get("key") == b"value"
