@@ -1,0 +1,42 @@
+"""The cache of encoded scenes that the denoiser is trained on."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+from tqdm import tqdm
+
+from training.pictures import draw_scenes, to_bytes
+from training.scenes import Scene, render
+from training.stage import save_atomically
+from training.vae import encode
+
+CHUNK = 64
+
+
+def fingerprint(vae: AutoencoderKL, count: int, seed: int) -> str:
+    """Digest of everything the latents depend on: the encoder's weights, the number of scenes, the seed."""
+    digest = hashlib.sha256(f"{count} {seed}".encode())
+    for name, weight in sorted(vae.state_dict().items()):
+        if name.startswith(("encoder", "quant_conv")):
+            digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def cached_latents(vae: AutoencoderKL, count: int, seed: int, path: Path) -> tuple[list[Scene], Tensor]:
+    """Scenes and their latents (count, 4, 16, 16), from `path` if it fits the encoder, else rendered and encoded."""
+    scenes = draw_scenes(count, seed)
+    key = fingerprint(vae, count, seed)
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        if saved["key"] == key:
+            return scenes, saved["latents"]
+    parts = [
+        encode(vae, to_bytes(render(scenes[start : start + CHUNK])))
+        for start in tqdm(range(0, count, CHUNK), desc="latents", mininterval=2)
+    ]
+    latents = torch.cat(parts)
+    save_atomically({"key": key, "latents": latents}, path)
+    return scenes, latents

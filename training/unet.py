@@ -1,0 +1,106 @@
+"""The denoiser: a two-level UNet over 4x16x16 latents with cross-attention to the caption, and its loss."""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training.scenes import SIDE
+from training.text import WIDTH, new_text_encoder
+from training.vae import CHANNELS, FACTOR
+
+TRAIN_STEPS = 1000
+SNR_CAP = 5.0
+LATENT_SIDE = SIDE // FACTOR
+
+
+def new_unet() -> UNet2DConditionModel:
+    """4.28M parameters; attention (four heads, self and cross) at 16x16, 8x8 and in the middle."""
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIDE,
+        in_channels=CHANNELS,
+        out_channels=CHANNELS,
+        layers_per_block=1,
+        block_out_channels=(64, 128),
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        mid_block_type="UNetMidBlock2DCrossAttn",
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,  # the number of heads, in spite of the name
+        norm_num_groups=16,
+    )
+
+
+def new_scheduler() -> DDIMScheduler:
+    """Linear betas 1e-4 to 0.02 (Ho et al. 2020), noise prediction.
+
+    Stable Diffusion's own betas leave alpha-bar = 0.0047 at the last step; on latents this small the mean of the
+    initial noise would then decide the background's tone. The linear ones leave 0.00004. Trailing spacing starts
+    sampling on that last step, whatever the number of steps (Lin et al. 2023, arXiv:2305.08891, section 3.3).
+    """
+    return DDIMScheduler(
+        num_train_timesteps=TRAIN_STEPS,
+        beta_schedule="linear",
+        beta_start=1e-4,
+        beta_end=0.02,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="epsilon",
+        timestep_spacing="trailing",
+    )
+
+
+class Denoiser(nn.Module):
+    """UNet and text encoder in one module, as they are trained."""
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet, self.text_encoder = unet, text_encoder
+
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
+        """Predicted noise (N, 4, 16, 16) for noisy latents x at network times t (N,) under captions ids (N, L)."""
+        cond = self.text_encoder(ids).last_hidden_state
+        eps = self.unet(x, t, cond).sample
+        assert isinstance(eps, Tensor)
+        return eps
+
+
+def new_denoiser(tokenizer: CLIPTokenizer) -> Denoiser:
+    """Both parts untrained, with weights from torch's global generator."""
+    return Denoiser(new_unet(), new_text_encoder(tokenizer))
+
+
+@dataclass(frozen=True)
+class NoiseLevels:
+    """alpha and sigma of x = alpha * latents + sigma * eps for every network time, each (1000,)."""
+
+    alpha: Tensor
+    sigma: Tensor
+
+
+def noise_levels() -> NoiseLevels:
+    alpha_bar = new_scheduler().alphas_cumprod
+    return NoiseLevels(alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
+
+
+def stratified_times(count: int, generator: Generator) -> Tensor:
+    """One network time in each of `count` equal strata: uniform, with less variance than independent draws."""
+    share = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    return (share * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
+
+
+def denoising_loss(
+    denoiser: Denoiser, latents: Tensor, ids: Tensor, levels: NoiseLevels, generator: Generator
+) -> Tensor:
+    """Error of the predicted noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023, arXiv:2303.09556, eq. 8)."""
+    t = stratified_times(len(latents), generator)
+    alpha, sigma = (level[t][:, None, None, None] for level in (levels.alpha, levels.sigma))
+    eps = torch.randn(latents.shape, generator=generator)
+    x = (alpha * latents + sigma * eps).contiguous(memory_format=torch.channels_last)
+    error = F.mse_loss(denoiser(x, t, ids), eps, reduction="none").mean((1, 2, 3))
+    snr = (levels.alpha[t] / levels.sigma[t]) ** 2
+    return (error * snr.clamp(max=SNR_CAP) / snr).mean()
