@@ -82,7 +82,7 @@ class ModelInfo(BaseModel):
         return found
 
     def _never_guided(self, guidance: GuidanceSpec) -> bool:
-        return guidance.schedule is not None and guidance.schedule.type == "constant" and guidance.schedule.weight == 1
+        return guidance.schedule.type == "constant" and guidance.schedule.weight == 1
 
     def _sampler_problems(self, sampler: AnySampler) -> list[Problem]:
         found = []

@@ -49,7 +49,6 @@ class Plan:
 
 def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
     """Plan one image of `info` under this spec. The spec must be one that the model can run (`ModelInfo.problems`)."""
-    assert guidance.schedule is not None
     levels = sampler.levels(info.noise)
     places = [sampler.place(call) for call in range(len(levels))]
     starts = {step: level for level, (step, within) in zip(levels, places, strict=True) if within == 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from guidance.combiners import CFG, AnyCombiner
 from guidance.conditions import AnyCondition
@@ -13,6 +13,12 @@ from guidance.corrections import AnyCorrection
 from guidance.presets import PRESETS
 from guidance.schedules import AnySchedule
 from guidance.stage import Stage
+
+
+def _default_schedule(validated: dict[str, Any]) -> AnySchedule:
+    combiner = validated.get("combiner", CFG())  # absent when it failed to validate, which is reported anyway
+    schedule: AnySchedule = TypeAdapter(AnySchedule).validate_python(combiner.default_schedule)
+    return schedule
 
 
 class GuidanceSpec(BaseModel):
@@ -25,9 +31,9 @@ class GuidanceSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str | None = Field(None, description="name of published settings (GET /v1/guidance lists them)")
-    schedule: AnySchedule | None = Field(None, description="null is the combiner's default schedule")
-    condition: list[AnyCondition] = Field(default_factory=list, max_length=4)
     combiner: AnyCombiner = Field(default_factory=CFG)
+    schedule: AnySchedule = Field(default_factory=_default_schedule, description="left out: the combiner's default")
+    condition: list[AnyCondition] = Field(default_factory=list, max_length=4)
     correction: list[AnyCorrection] = Field(default_factory=list, max_length=4)
 
     @model_validator(mode="before")
@@ -35,30 +41,25 @@ class GuidanceSpec(BaseModel):
     def _filled(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        filled = dict(data)
+        filled = {key: value for key, value in data.items() if value is not None}  # null: as if left out
         if (name := filled.get("preset")) is not None:
             if name not in PRESETS:
                 raise ValueError(f"preset {name!r} is unknown; there are {', '.join(sorted(PRESETS))}")
-            filled = PRESETS[name].guidance | {key: value for key, value in filled.items() if value is not None}
-        return {key: value for key, value in filled.items() if value is not None or key not in ("combiner", "schedule")}
+            filled = PRESETS[name].guidance | filled
+        return filled
 
     @model_validator(mode="after")
-    def _resolved(self) -> Self:
+    def _consistent(self) -> Self:
         for name in ("condition", "correction"):
             _refuse_repeats(name, getattr(self, name))
         normalisers = [f"correction {c.type}" for c in self.correction if c.normalises]
         normalisers += [f"combiner {self.combiner.type}"] * self.combiner.normalises
         if len(normalisers) > 1:
             raise ValueError(f"{' and '.join(normalisers)} both set the length of the prediction: keep one")
-        if self.schedule is None:
-            default = GuidanceSpec.model_validate({"schedule": self.combiner.default_schedule}).schedule
-            object.__setattr__(self, "schedule", default)
-            self.__pydantic_fields_set__.add("schedule")
         return self
 
     def stages(self) -> list[tuple[str, Stage]]:
         """Every stage with its JSON pointer within the spec, e.g. ("/correction/0", Rescale(...))."""
-        assert self.schedule is not None
         listed = [(f"/condition/{i}", stage) for i, stage in enumerate(self.condition)]
         listed += [(f"/correction/{i}", stage) for i, stage in enumerate(self.correction)]
         return [("/schedule", self.schedule), ("/combiner", self.combiner), *listed]
@@ -70,6 +71,6 @@ class GuidanceSpec(BaseModel):
 
 
 def _refuse_repeats(name: str, stages: list[Any]) -> None:
-    twice = [kind for kind, times in Counter(stage.type for stage in stages).items() if times > 1]
-    if twice:
-        raise ValueError(f"{name} names {twice[0]} {Counter(s.type for s in stages)[twice[0]]} times; once is the most")
+    for kind, times in Counter(stage.type for stage in stages).items():
+        if times > 1:
+            raise ValueError(f"{name} names {kind} {times} times; once is the most")

@@ -1,0 +1,135 @@
+"""Numbers of each evaluation of a trajectory: gathered on the device as it runs, moved to the host once at its end."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from guidance.plan import Call
+from guidance.prediction import Prediction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Detail = Literal["off", "summary", "full"]
+
+UNITS = {
+    "step": "step number, from 0",
+    "call": "evaluation within the step, from 0",
+    "t": "the network's own time",
+    "sigma": "noise level sigma / alpha",
+    "log_snr": "ln(alpha^2 / sigma^2)",
+    "weight": "guidance weight; 1 where guidance is off",
+    "nfe": "network evaluations",
+    "cond_norm": "Euclidean norm of the conditional noise prediction",
+    "uncond_norm": "Euclidean norm of the unconditional noise prediction",
+    "guided_norm": "Euclidean norm of the guided noise prediction",
+    "difference_norm": "Euclidean norm of conditional minus unconditional noise prediction",
+    "cosine": "cosine between conditional and unconditional noise prediction",
+    "guided_to_cond": "guided_norm / cond_norm",
+    "denoised_min": "smallest value of the denoised estimate",
+    "denoised_max": "largest value of the denoised estimate",
+    "denoised_std": "standard deviation of the denoised estimate",
+    "clipped_fraction": "share of the denoised estimate beyond the model's data bound",
+    "threshold": "threshold applied to the denoised estimate",
+    "cads_gamma": "share of the condition that CADS leaves",
+    "milliseconds": "wall time of the batched evaluations it took part in",
+    "batch_rows": "rows in those batches, mean",
+}
+"""Every column with its meaning. A value is null where the quantity is not defined at that evaluation."""
+
+MEASURED = (
+    "cond_norm uncond_norm guided_norm difference_norm dot denoised_min denoised_max denoised_std clipped_fraction".split()
+)
+
+
+class Diagnostics:
+    """One trajectory's numbers. `off` gathers nothing."""
+
+    def __init__(self, detail: Detail, data_bound: float) -> None:
+        self.detail = detail
+        self.data_bound = data_bound
+        self._host: list[dict[str, float]] = []
+        self._device: list[Tensor] = []
+        self._notes: list[dict[str, Any]] = []
+
+    def record(self, call: Call, seen: dict[str, Prediction], guided: Prediction, notes: dict[str, Any]) -> None:
+        """Note one evaluation: queues small kernels, waits for nothing."""
+        if self.detail == "off":
+            return
+        level = call.level
+        self._host.append(
+            {"step": call.step, "call": call.within, "t": level.t, "sigma": level.ratio, "log_snr": level.log_snr}
+            | {"weight": 1.0 if call.weight is None else call.weight, "nfe": len(seen)}
+        )
+        self._device.append(self._measure(seen, guided))
+        self._notes.append(dict(notes))
+
+    def _measure(self, seen: dict[str, Prediction], guided: Prediction) -> Tensor:
+        import torch
+
+        denoised = guided.denoised
+        nothing = denoised.new_full((), math.nan)
+        cond = seen["cond"].eps if "cond" in seen else None
+        uncond = seen["uncond"].eps if "uncond" in seen else None
+        both = cond is not None and uncond is not None
+        low, high = denoised.aminmax()
+        return torch.stack(
+            [
+                nothing if cond is None else cond.norm(),
+                nothing if uncond is None else uncond.norm(),
+                guided.eps.norm(),
+                (cond - uncond).norm() if both else nothing,  # type: ignore[operator]
+                (cond * uncond).sum() if both else nothing,  # type: ignore[operator]
+                low,
+                high,
+                denoised.std(),
+                (denoised.abs() > self.data_bound).to(denoised.dtype).mean(),
+            ]
+        )
+
+    def columns(self, costs: list[tuple[float, int]]) -> dict[str, list[float | None]]:
+        """One list per column, an entry per evaluation; the only transfer from the device.
+
+        costs: (seconds, batch rows) of each evaluation, as the driver measured them.
+        """
+        if not self._host:
+            return {}
+        import torch
+
+        measured = torch.stack(self._device).double().cpu().tolist()
+        rows = [host | dict(zip(MEASURED, row, strict=True)) for host, row in zip(self._host, measured, strict=True)]
+        for row, notes, (seconds, batch_rows) in zip(rows, self._notes, costs, strict=True):
+            row |= {name: float(value) for name, value in notes.items()}
+            row["cosine"] = _ratio(row.pop("dot"), row["cond_norm"] * row["uncond_norm"])
+            row["guided_to_cond"] = _ratio(row["guided_norm"], row["cond_norm"])
+            row |= {"milliseconds": 1000 * seconds, "batch_rows": batch_rows}
+        used = [name for name in UNITS if any(name in row for row in rows)]
+        return {name: [_finite(row.get(name, math.nan)) for row in rows] for name in used}
+
+
+def summary(columns: dict[str, list[float | None]]) -> dict[str, float | None]:
+    """A handful of numbers for a whole trajectory: totals, means over the steps, and the last denoised estimate."""
+    if not columns:
+        return {}
+    means = ("weight", "cosine", "difference_norm", "guided_to_cond", "milliseconds", "batch_rows")
+    lasts = ("denoised_min", "denoised_max", "denoised_std", "clipped_fraction")
+    return (
+        {"nfe": sum(value or 0 for value in columns["nfe"])}
+        | {f"{name}_mean": _mean(columns[name]) for name in means}
+        | {f"{name}_last": columns[name][-1] for name in lasts}
+    )
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below else math.nan
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no NaN and no infinity."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Model adapters: one interface over networks of different families. Imports torch."""

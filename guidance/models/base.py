@@ -1,0 +1,58 @@
+"""What every model adapter is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from guidance.info import ModelInfo
+from guidance.protocol import Branch, Condition
+
+
+class Model(Protocol):
+    """A network with its text or label encoder and its decoder, behind noise levels and conditions.
+
+    `evaluate` gives each row the same bits whatever the other rows are, so that an image does not depend on its batch.
+    """
+
+    info: ModelInfo
+    scheduler_config: dict[str, Any]
+    """Configuration for diffusers schedulers: the model's own."""
+    device: torch.device
+    dtype: torch.dtype
+    """Of samples; a network may compute in another."""
+
+    def shape(self, width: int, height: int) -> tuple[int, ...]:
+        """Shape (1, C, H, W) of the sample behind an image of this size in pixels."""
+        ...
+
+    def encode(self, prompt: str | None) -> Condition:
+        """The condition of a prompt; None is the null condition."""
+        ...
+
+    def label(self, index: int) -> Condition:
+        """The condition of a class."""
+        ...
+
+    def batch_key(self, branch: Branch) -> Hashable:
+        """Branches with equal keys can share a forward."""
+        ...
+
+    def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
+        """One forward. Network outputs (1, C, H, W), in `info.prediction_type`, in the order of the branches."""
+        ...
+
+    def decode(self, sample: Tensor) -> Tensor:
+        """Pixels (1, 3, H, W) of a final sample, 0 to 1, on the device."""
+        ...
+
+
+def to_bytes(pixels: Tensor) -> NDArray[np.uint8]:
+    """(1, 3, H, W) in [0, 1] -> (H, W, 3) bytes, rounded as diffusers does. Moves to the host."""
+    image = pixels[0].permute(1, 2, 0).float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return image.cpu().numpy()

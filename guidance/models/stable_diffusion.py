@@ -1,0 +1,104 @@
+"""Stable Diffusion 1.x and 2.x pipelines in the diffusers folder layout: a UNet, a CLIP text encoder and a VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor
+
+from guidance.info import ModelInfo
+from guidance.models.invariance import make_batch_invariant, padded
+from guidance.noise import NoiseTable
+from guidance.prediction import Kind
+from guidance.protocol import Branch, Condition
+
+KINDS: dict[str, Kind] = {"epsilon": "eps", "v_prediction": "v", "sample": "denoised"}
+LATENT_BOUND = 4.0
+"""Latents are scaled to about unit variance; values beyond four deviations are counted as clipped."""
+
+
+class StableDiffusion:
+    """One pipeline folder. Samples are float32 latents; the network computes in its own dtype."""
+
+    def __init__(self, pipeline: StableDiffusionPipeline, id: str, device: torch.device) -> None:
+        pipeline.to(device)
+        self.tokenizer, self.text_encoder = pipeline.tokenizer, pipeline.text_encoder.eval()
+        self.unet = pipeline.unet.eval().to(memory_format=torch.channels_last)
+        self.vae = pipeline.vae.eval().to(memory_format=torch.channels_last)
+        make_batch_invariant(self.unet)
+        self.device, self.dtype = device, torch.float32
+        self.scheduler_config: dict[str, Any] = dict(pipeline.scheduler.config)
+        self.factor: int = pipeline.vae_scale_factor
+        self.info = self._describe(id)
+
+    @classmethod
+    def load(cls, source: str | Path, id: str, device: torch.device, dtype: torch.dtype) -> Self:
+        """Load a folder, or a hub id. Raises OSError or ValueError naming the file that is missing or broken."""
+        pipeline = StableDiffusionPipeline.from_pretrained(
+            source, torch_dtype=dtype, safety_checker=None, requires_safety_checker=False, low_cpu_mem_usage=False
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        return cls(pipeline, id, device)
+
+    def _describe(self, id: str) -> ModelInfo:
+        config, unet = self.scheduler_config, self.unet.config
+        table = {name: config[name] for name in NoiseTable.model_fields if config.get(name) is not None}
+        modules = (self.unet, self.vae, self.text_encoder)
+        size = int(unet.sample_size) * self.factor
+        return ModelInfo(
+            id=id,
+            family="stable_diffusion",
+            condition="text",
+            width=size,
+            height=size,
+            size_multiple=self.factor * 2 ** (len(unet.block_out_channels) - 1),
+            max_size=4 * size,
+            data="latent",
+            data_bound=LATENT_BOUND,
+            capabilities=frozenset({"null_condition", "condition_embedding"}),
+            prediction_type=KINDS[config.get("prediction_type", "epsilon")],
+            noise=NoiseTable(**table),
+            parameters=sum(parameter.numel() for module in modules for parameter in module.parameters()),
+            max_prompt_tokens=self.tokenizer.model_max_length,
+        )
+
+    def shape(self, width: int, height: int) -> tuple[int, ...]:
+        return (1, self.unet.config.in_channels, height // self.factor, width // self.factor)
+
+    @torch.inference_mode()
+    def encode(self, prompt: str | None) -> Condition:
+        tokens = self.tokenizer(
+            prompt or "",
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        embedding = self.text_encoder(tokens.input_ids.to(self.device))[0]
+        return Condition(embeddings={"text": embedding})
+
+    def label(self, index: int) -> Condition:
+        raise ValueError(f"label = {index}: {self.info.id} is conditioned on text")
+
+    def batch_key(self, branch: Branch) -> Hashable:
+        return (tuple(branch.x.shape), tuple(branch.cond.embeddings["text"].shape))
+
+    @torch.inference_mode()
+    def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
+        network = self.unet.dtype
+        x = torch.cat([branch.x for branch in branches]).to(network, memory_format=torch.channels_last)
+        text = torch.cat([branch.cond.embeddings["text"] for branch in branches]).to(network)
+        t = torch.tensor([branch.level.t for branch in branches], dtype=torch.float32).to(self.device)
+        output = self.unet(padded(x), padded(t), encoder_hidden_states=padded(text), return_dict=False)[0]
+        rows = output[: len(branches)].to(self.dtype, memory_format=torch.contiguous_format)
+        return list(rows.split(1))
+
+    @torch.inference_mode()
+    def decode(self, sample: Tensor) -> Tensor:
+        latents = (sample / self.vae.config.scaling_factor).to(self.vae.dtype)
+        pixels: Tensor = self.vae.decode(latents, return_dict=False)[0]
+        return pixels.float() / 2 + 0.5
