@@ -15,10 +15,12 @@ help:            ## what can be made
 install: $(STAMP) ## .venv with everything pinned
 
 $(STAMP): requirements.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --progress-bar off --no-compile -r requirements.lock
-	$(BIN)/pip install --quiet --progress-bar off --no-deps --no-build-isolation -e .
-	touch $(STAMP)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	@echo "Installing what requirements.lock pins into $(VENV): about a minute, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --progress-bar off --no-compile -r requirements.lock
+	@$(BIN)/pip install --quiet --progress-bar off --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
 
 demo: install    ## the service, real generations, a grid and a plot; stops what it started
 	$(BIN)/guidepost demo
