@@ -11,9 +11,9 @@ from jobs.embedded import EmbeddedRedis
 
 
 @contextmanager
-def kept_redis(folder: Path) -> Iterator[str]:
-    """The URL of a Redis of our own, with its files in `folder`."""
-    with EmbeddedRedis(folder) as redis:
+def kept_redis(data_dir: Path) -> Iterator[str]:
+    """The URL of a Redis of our own, with its files under `data_dir`."""
+    with EmbeddedRedis(data_dir) as redis:
         stopping = threading.Event()
         threading.Thread(target=_keep, args=(redis, stopping), name="redis keeper", daemon=True).start()
         try:

@@ -121,7 +121,7 @@ def _redis() -> Iterator[None]:
     from cli.redis import kept_redis
     from jobs.settings import Settings
 
-    with kept_redis(Settings().data_dir / "redis") as url:
+    with kept_redis(Settings().data_dir) as url:
         _settle(GUIDEPOST_REDIS_URL=url)
         yield
 
