@@ -122,7 +122,7 @@ class EmbeddedRedis:
 
 
 def _ending_with_parent() -> list[str]:
-    """A prefix to a command. On Linux the kernel then ends it when the thread that starts it is gone, however it went."""
+    """A prefix to a command. On Linux the kernel then ends it when the thread that starts it is gone."""
     if sys.platform != "linux":
         return []
     # Python before exec, not code between fork and exec: that could deadlock in a process with threads.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from jobs import keys
 
 DONE = "done"
 GAP = "gap"
+LONGEST_BLOCK_SECONDS = 10.0
+"""Shorter than the connection's timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,20 @@ async def follow_events(
             after = events[-1].seq
             if events[-1].type == DONE:
                 return
+
+
+async def wait_for_done(connection: redis.asyncio.Redis, id: str, after: int, seconds: float) -> bool:
+    """Whether `done` came within `seconds`; only events after number `after` are looked at."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while (left := deadline - loop.time()) > 0:
+        block = max(1, int(1000 * min(left, LONGEST_BLOCK_SECONDS)))
+        events = _with_gap(_entries(await connection.xread({keys.events(id): f"{after}-0"}, block=block)), after)
+        if events:
+            after = events[-1].seq
+            if events[-1].type == DONE:
+                return True
+    return False
 
 
 Entry = tuple[bytes, dict[bytes, bytes]]

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
 
     result_ttl_seconds: int = Field(86_400, ge=1, description="how long images and diagnostics are kept")
     record_ttl_seconds: int = Field(7 * 86_400, ge=1, description="how long the record of a generation outlives it")
+    run_seconds: float = Field(3600.0, gt=0, description="how long a generation may run before it fails")
     lease_seconds: float = Field(10.0, gt=0, description="a worker that is silent for so long counts as gone")
     step_event_seconds: float = Field(0.05, ge=0, description="least time between two step events of one generation")
     heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")

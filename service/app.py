@@ -1,0 +1,94 @@
+"""The HTTP app. `uvicorn --factory service.app:create_app` serves it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from jobs.connection import AWAY
+from jobs.settings import Settings
+from service import openapi
+from service.gateway import Gateway
+from service.middleware import BodyLimit, Frame
+from service.pointers import problem_items
+from service.problems import Refusal, code_of, respond, summed_up
+from service.routes import diagnostics, events, generations, guidance, health, images, models
+
+REDIS_RETRY_SECONDS = 2
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app over the Redis that `settings` name; nothing is connected before the first request."""
+    gateway = Gateway(settings or Settings())
+    app = FastAPI(
+        title=openapi.TITLE,
+        version=openapi.VERSION,
+        summary=openapi.SUMMARY,
+        lifespan=_lifespan,
+        separate_input_output_schemas=False,
+    )
+    app.state.gateway = gateway
+    for noun in (generations, events, images, diagnostics, guidance, models, health):
+        app.include_router(noun.router)
+    app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
+    app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost
+    for error, handler in HANDLERS.items():
+        app.add_exception_handler(error, handler)
+    openapi.install(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.gateway.close()
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    return respond(request, error)
+
+
+async def _invalid(request: Request, error: Any) -> Response:
+    """The request does not fit its schema."""
+    if error.errors()[0]["loc"][0] == "path":
+        return respond(request, Refusal(404, "not_found", f"there is nothing at {request.url.path}"))
+    if isinstance(error.body, bytes) and error.body:  # FastAPI leaves a body undecoded that is not called JSON
+        given = request.headers.get("content-type", "none")
+        detail = f"Content-Type = {given}: send application/json"
+        return respond(request, Refusal(415, "unsupported_media_type", detail))
+    items = problem_items(error.errors(), error.body)
+    return respond(request, Refusal(422, "invalid_request", summed_up(items), errors=items))
+
+
+async def _http(request: Request, error: Any) -> Response:
+    """What the framework refuses by itself: unknown routes, methods."""
+    details = {
+        404: f"there is nothing at {request.url.path}",
+        405: f"{request.method} is not allowed at {request.url.path}",
+    }
+    detail = details.get(error.status_code, str(error.detail))
+    refusal = Refusal(error.status_code, code_of(error.status_code), detail, headers=error.headers)
+    return respond(request, refusal)
+
+
+async def _redis_away(request: Request, error: Any) -> Response:
+    detail = "Redis cannot be reached"
+    if request.method == "POST":
+        detail += "; should the connection have broken while it answered, this request may have been accepted"
+    return respond(request, Refusal(503, "redis_away", detail, retry_after=REDIS_RETRY_SECONDS))
+
+
+Handler = Callable[[Request, Any], Any]
+HANDLERS: dict[type[Exception], Handler] = {
+    Refusal: _refused,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    **dict.fromkeys(AWAY, _redis_away),
+}

@@ -1,0 +1,95 @@
+"""What the routes share: the connections, the stores, the models that workers serve now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cached_property
+
+import redis
+from starlette.requests import Request
+
+from guidance.info import ModelInfo
+from jobs.artifacts import ArtifactStore
+from jobs.connection import connect, connect_async
+from jobs.presence import WorkerInfo, live_workers
+from jobs.record import Record
+from jobs.settings import Settings
+from jobs.store import JobStore
+from service.job import render
+from service.metrics import Metrics
+from service.problems import Refusal, not_found
+from service.schemas import Generation
+
+RETRY_SECONDS = 5
+
+
+class Gateway:
+    """One per process, in `app.state.gateway`. Connects when first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.redis = connect(settings)
+        self.blocking = connect_async(settings)
+        self.store = JobStore(self.redis, settings)
+        self.workers = LiveWorkers(self.redis)
+        self.metrics = Metrics(self.store, self.workers)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        return ArtifactStore(self.settings.artifacts)
+
+    def record(self, id: str) -> Record:
+        """The record, or a refusal with 404."""
+        record = self.store.get(id)
+        if record is None:
+            raise not_found(f"generation {id}")
+        return record
+
+    def render(self, record: Record) -> Generation:
+        """The job as clients see it now."""
+        return render(record, None if record.terminal else self.store.position(record.id))
+
+    def model(self, id: str) -> ModelInfo | None:
+        """A model that is served now, or None; a refusal with 503 when nothing is served at all."""
+        models = self.workers.models()
+        if not models:
+            detail = "no worker is up, so nothing could run this request; it was not queued"
+            raise Refusal(503, "no_workers", detail, retry_after=RETRY_SECONDS)
+        return models.get(id)
+
+    async def close(self) -> None:
+        self.redis.close()
+        await self.blocking.aclose()
+
+
+class LiveWorkers:
+    """Who serves what, asked of Redis at most every `keep` seconds, so that a create costs no extra round trip."""
+
+    def __init__(self, connection: redis.Redis, keep: float = 1.5) -> None:
+        self.redis = connection
+        self.keep = keep
+        self._lock = threading.Lock()
+        self._known: list[WorkerInfo] = []
+        self._until = 0.0
+
+    def get(self) -> list[WorkerInfo]:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._known = live_workers(self.redis)
+                # That there is nobody is never remembered: the first worker is used as soon as it is up.
+                self._until = time.monotonic() + self.keep if self._known else 0.0
+            return self._known
+
+    def models(self) -> dict[str, ModelInfo]:
+        return {model.id: model for worker in self.get() for model in worker.models}
+
+    def forget(self) -> None:
+        """Ask again at the next call."""
+        self._until = 0.0
+
+
+def gateway(request: Request) -> Gateway:
+    """The dependency through which a route gets at it."""
+    shared: Gateway = request.app.state.gateway
+    return shared

@@ -1,0 +1,74 @@
+"""A record as clients see it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.record import Record, Status
+from service.problems import job_problem
+from service.schemas import DiagnosticsLink, Generation, Image, JobUsage, Links, Progress, ResolvedRequest
+
+
+def path(id: str) -> str:
+    """Where a generation is found."""
+    return f"/v1/generations/{id}"
+
+
+def image_path(id: str, index: int) -> str:
+    return f"{path(id)}/images/{index}"
+
+
+def render(record: Record, position: int | None, now: datetime | None = None) -> Generation:
+    """`position` is the number of generations ahead in the queue."""
+    here = path(record.id)
+    links = Links(self=here, cancel=f"{here}/cancel", events=f"{here}/events", diagnostics=f"{here}/diagnostics")
+    measured = record.request.diagnostics != "off"
+    return Generation(
+        id=record.id,
+        object="generation",
+        status=record.status,
+        status_reason=record.status_reason,
+        progress=_progress(record, position, now or datetime.now(UTC)),
+        request=ResolvedRequest.model_validate(record.request.model_dump(mode="json")),
+        images=[Image(url=image_path(record.id, image.index), **image.model_dump()) for image in record.images],
+        diagnostics=DiagnosticsLink(url=links.diagnostics, summary=record.diagnostics) if measured else None,
+        usage=JobUsage(
+            nfe=record.usage.nfe or record.nfe_done,
+            mean_batch_rows=record.usage.mean_batch_rows,
+            queue_seconds=record.queue_seconds,
+            run_seconds=record.run_seconds,
+        ),
+        attempts=record.attempts,
+        error=_error(record, here),
+        created_at=record.created_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        expires_at=record.expires_at,
+        links=links,
+    )
+
+
+def _progress(record: Record, position: int | None, now: datetime) -> Progress:
+    return Progress(
+        step=record.step,
+        steps=record.steps,
+        nfe_done=record.nfe_done,
+        nfe_total=record.nfe_total,
+        eta_seconds=_eta(record, now),
+        queue_position=position if record.status == Status.QUEUED else None,
+    )
+
+
+def _eta(record: Record, now: datetime) -> float | None:
+    if record.status != Status.RUNNING or record.started_at is None or not record.nfe_done:
+        return None
+    elapsed = max(0.0, (now - record.started_at).total_seconds())
+    return round(elapsed * max(0, record.nfe_total - record.nfe_done) / record.nfe_done, 3)
+
+
+def _error(record: Record, here: str) -> Any:
+    if record.error is None:
+        return None
+    failure = record.error
+    return job_problem(failure.code, failure.detail, retryable=failure.retryable, instance=here)

@@ -1,0 +1,100 @@
+"""What surrounds every request: its id, its time, the size of its body, and what no route caught."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.metrics import Metrics
+from service.problems import Refusal, respond
+
+log = logging.getLogger("guidepost.service")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class Frame:
+    """The outermost layer. Gives each request its X-Request-Id, measures it, and answers what broke with a problem."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        asked = Headers(scope=scope).get("x-request-id", "")
+        request_id = asked if REQUEST_ID.fullmatch(asked) else str(uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
+        began = time.monotonic()
+        started = False
+
+        async def send_framed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                self._measure(scope, message["status"], time.monotonic() - began)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_framed)
+        except Exception:
+            log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
+            if not started:  # else the connection is cut, which the client notices
+                refusal = Refusal(500, "internal_error", "this is our mistake; the log has it under the request id")
+                await respond(Request(scope), refusal)(scope, receive, send_framed)
+
+    def _measure(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "")  # the template: few label values, whatever clients ask for
+        self.metrics.requests.labels(scope["method"], route, str(status)).observe(seconds)
+        if code := scope["state"].get("problem_code"):
+            self.metrics.problems.labels(code).inc()
+
+
+class BodyLimit:
+    """Reads the body before anything else does, and refuses one that is too large, also when it is not announced."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        body = b"" if announced.isdigit() and int(announced) > self.max_bytes else await self._read(receive)
+        if body is None or (announced.isdigit() and int(announced) > self.max_bytes):
+            refusal = Refusal(413, "body_too_large", f"the body has more than {self.max_bytes} bytes")
+            await respond(Request(scope), refusal)(scope, receive, send)
+            return
+        replayed = False
+
+        async def replay() -> Message:
+            nonlocal replayed
+            if replayed:
+                return await receive()
+            replayed = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, replay, send)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The whole body, or None as soon as it is too large."""
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.max_bytes:
+                return None
+        return bytes(body)

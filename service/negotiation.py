@@ -1,0 +1,47 @@
+"""What a client wants: the headers Accept and Prefer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from service.problems import Refusal
+
+MAX_WAIT_SECONDS = 60
+
+
+def choose(accept: str | None, offers: Sequence[str]) -> str:
+    """The offer that `Accept` (RFC 9110, 12.5.1) likes best, the first of equals; or a refusal with 406."""
+    if not accept:
+        return offers[0]
+    ranges = [_range(part) for part in accept.split(",")]
+    scored = [(_quality(offer, ranges), -place, offer) for place, offer in enumerate(offers)]
+    quality, _, best = max(scored)
+    if quality <= 0:
+        raise Refusal(406, "not_acceptable", f"Accept = {accept!r} has none of {', '.join(offers)}")
+    return best
+
+
+def _range(part: str) -> tuple[str, float]:
+    media, *parameters = (piece.strip() for piece in part.split(";"))
+    quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+    try:
+        return media.lower(), float(quality)
+    except ValueError:
+        return media.lower(), 0.0
+
+
+def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
+    """Of the most specific range that matches."""
+    for pattern in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
+        if found := [quality for media, quality in ranges if media == pattern]:
+            return max(found)
+    return 0.0
+
+
+def wait_seconds(prefer: str | None) -> int | None:
+    """N of `Prefer: wait=N` (RFC 7240, 4.3), at most 60; None when it is not asked for."""
+    for preference in (prefer or "").split(","):
+        if found := re.fullmatch(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*", preference.partition(";")[0]):
+            return min(int(found[1]), MAX_WAIT_SECONDS)
+    return None

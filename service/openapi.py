@@ -1,0 +1,149 @@
+"""The OpenAPI document: what FastAPI derives from the routes, made fit for generated clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+
+from guidance.catalogue import UNIONS, members
+from service.event_schemas import Event
+from service.problems import MEDIA_TYPE, Problem
+
+TITLE = "Guidepost"
+VERSION = "0.1.0"
+"""Of the project, as in pyproject.toml."""
+SUMMARY = "Samples diffusion models under many guidance methods."
+REF = "#/components/schemas/"
+TAGS = {
+    "generations": "A prompt and a guidance spec in, images and diagnostics out.",
+    "events": "What happens to a generation, as it happens.",
+    "images": "The bytes.",
+    "diagnostics": "What was measured at each step.",
+    "guidance": "What there is to ask for, and what it comes to.",
+    "models": "What is served.",
+    "health": "For orchestrators and Prometheus.",
+}
+
+Json = dict[str, Any]
+
+
+def install(app: FastAPI) -> None:
+    """Make `app.openapi()`, and so /openapi.json, this module's document."""
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+
+
+def document(app: FastAPI) -> Json:
+    """The document of this app; made once."""
+    if app.openapi_schema is None:
+        spec = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            routes=app.routes,
+            tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+            separate_input_output_schemas=False,
+        )
+        app.openapi_schema = _fit(spec)
+    return app.openapi_schema
+
+
+def document_yaml() -> str:
+    """What openapi.yaml holds."""
+    from service.app import create_app
+
+    spec = document(create_app())
+    dumped: str = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=120)
+    return "# Made by `make spec` from the app. Do not edit.\n" + dumped
+
+
+def _fit(spec: Json) -> Json:
+    schemas: Json = spec["components"]["schemas"]
+    for dropped in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(dropped, None)
+    _add(schemas, "Problem", Problem)
+    _add(schemas, "Event", Event)
+    for operation in _operations(spec):
+        _problems_only(operation)
+        for parameter in operation.get("parameters", ()):
+            parameter["schema"] = _without_null(parameter["schema"])
+    unions = _union_names()
+    fit: Json = _rewritten(spec, unions)
+    components = fit["components"]["schemas"] | unions_as_components(unions)
+    fit["components"]["schemas"] = dict(sorted(components.items()))
+    return fit
+
+
+def _add(schemas: Json, name: str, model: Any) -> None:
+    schema = TypeAdapter(model).json_schema(ref_template=REF + "{model}", mode="validation")
+    for inner, definition in schema.pop("$defs", {}).items():
+        schemas.setdefault(inner, definition)
+    schemas[name] = schema
+
+
+def _operations(spec: Json) -> list[Json]:
+    return [operation for path in spec["paths"].values() for operation in path.values()]
+
+
+def _problems_only(operation: Json) -> None:
+    """One schema for every error, and no other."""
+    problem = {"content": {MEDIA_TYPE: {"schema": {"$ref": REF + "Problem"}}}}
+    responses = operation["responses"]
+    if "422" in responses:
+        responses["422"] = {"description": "The request is not valid; `errors` say where", **problem}
+    responses["default"] = {"description": "A problem", **problem}
+
+
+def _without_null(schema: Json) -> Json:
+    """A parameter is left out, not null."""
+    if "anyOf" not in schema:
+        return schema
+    [kept] = [option for option in schema["anyOf"] if option.get("type") != "null"]
+    return {key: value for key, value in schema.items() if key != "anyOf"} | kept
+
+
+def _union_names() -> dict[str, list[str]]:
+    """Component name of each union -> the components it chooses from."""
+    return {stage.capitalize(): [member.__name__ for member in members(stage)] for stage in UNIONS}
+
+
+def unions_as_components(unions: dict[str, list[str]]) -> Json:
+    """Each union under its own name, so that no generator has to invent one; also the union of one."""
+    components = {}
+    for name, choices in unions.items():
+        mapping = {member.type_name(): REF + member.__name__ for member in members(name.lower())}
+        components[name] = {
+            "oneOf": [{"$ref": REF + choice} for choice in choices],
+            "discriminator": {"propertyName": "type", "mapping": mapping},
+        }
+    return components
+
+
+def _rewritten(node: Any, unions: dict[str, list[str]]) -> Any:
+    """The same document with named unions, one-value enums for constants, and without generated titles."""
+    if isinstance(node, list):
+        return [_rewritten(item, unions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if (name := _union_of(node, unions)) is not None:
+        kept = {key: value for key, value in node.items() if key not in ("oneOf", "discriminator", "$ref", "title")}
+        return {**kept, "$ref": REF + name}
+    out = {}
+    for key, value in node.items():
+        if key == "const" and "type" in node:
+            out["enum"] = [value]
+        elif key == "title" and isinstance(value, str) and ("type" in node or "anyOf" in node or "$ref" in node):
+            continue  # made up from the name of the field
+        elif key not in ("itemSchema",):
+            out[key] = value if key in ("default", "example", "mapping") else _rewritten(value, unions)
+    return out
+
+
+def _union_of(node: Json, unions: dict[str, list[str]]) -> str | None:
+    """The name of the union that this schema spells out, if it does."""
+    refs = [choice.get("$ref", "") for choice in node.get("oneOf", ())] or [node.get("$ref", "")]
+    named = [ref.removeprefix(REF) for ref in refs]
+    return next((name for name, choices in unions.items() if choices == named), None)

@@ -1,0 +1,98 @@
+"""Guidance: what there is, and what a spec comes to."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from guidance.catalogue import catalogue
+from guidance.info import ModelInfo
+from guidance.plan import Call, plan
+from guidance.samplers import DDIM, AnySampler
+from guidance.spec import GuidanceSpec
+from jobs.request import resolve_sampler
+from service.gateway import Gateway, gateway
+from service.negotiation import choose
+from service.problems import refused
+from service.schemas import Catalogue, PlannedStep, Validation
+from service.submission import served_model
+
+router = APIRouter(tags=["guidance"])
+
+JSON, SVG = "application/json", "image/svg+xml"
+
+
+class ValidationRequest(BaseModel):
+    """A guidance spec to look at, on a model and a sampler."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("shapes", min_length=1, max_length=200, description="a model of GET /v1/models")
+    sampler: AnySampler = Field(default_factory=DDIM)
+    guidance: GuidanceSpec = Field(default_factory=GuidanceSpec)
+
+
+@router.get("/v1/guidance", operation_id="listGuidance", response_model=Catalogue)
+def list_guidance() -> Response:
+    """Every schedule, condition transform, combiner, correction, sampler and preset, with its JSON Schema."""
+    return Response(json.dumps(catalogue()), media_type=JSON)
+
+
+@router.post(
+    "/v1/guidance/validate",
+    operation_id="validateGuidance",
+    response_model=Validation,
+    responses={200: {"description": "The plan; or a drawing of it", "content": {SVG: {"schema": {"type": "string"}}}}},
+)
+def validate_guidance(
+    request: ValidationRequest,
+    shared: Annotated[Gateway, Depends(gateway)],
+    accept: Annotated[str | None, Header()] = None,
+) -> Response:
+    """What a spec comes to: defaults, weight and evaluations per step, warnings. Nothing is queued."""
+    media_type = choose(accept, [JSON, SVG])
+    answer = validation(request, served_model(shared, request.model))
+    if media_type == SVG:
+        from service.plots import plot_schedule
+
+        return Response(plot_schedule(answer), media_type=SVG, headers={"Vary": "Accept"})
+    return Response(answer.model_dump_json(), media_type=JSON, headers={"Vary": "Accept"})
+
+
+def validation(request: ValidationRequest, info: ModelInfo) -> Validation:
+    """The plan of one image, or a refusal with every reason why the model cannot run it."""
+    if problems := info.problems(request.guidance, request.sampler):
+        raise refused(problems)
+    sampler = resolve_sampler(request.sampler, info)
+    planned = plan(request.guidance, sampler, info)
+    return Validation(
+        model=request.model,
+        sampler=sampler.model_dump(mode="json"),
+        guidance=request.guidance.model_dump(mode="json"),
+        steps=[_step(call) for call in planned.calls],
+        nfe=planned.nfe,
+        cfg_nfe=planned.plain_nfe,
+        saving=1 - planned.nfe / planned.plain_nfe,
+        warnings=list(planned.warnings),
+    )
+
+
+def _step(call: Call) -> PlannedStep:
+    return PlannedStep(
+        step=call.step,
+        call=call.within,
+        t=call.level.t,
+        sigma=_finite(call.level.ratio),
+        log_snr=_finite(call.level.log_snr),
+        weight=call.weight,
+        nfe=call.nfe,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,216 @@
+"""What the service answers. Enumerations are open strings here: a client must not fail when a value is added."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from guidance.info import ModelInfo
+from jobs.record import Status
+from service.problems import Problem
+
+OpenStatus = Annotated[str, Field(json_schema_extra={"x-extensible-enum": [status.value for status in Status]})]
+
+
+class Progress(BaseModel):
+    step: int = Field(description="steps done, of the image that is least far")
+    steps: int
+    nfe_done: int = Field(description="network evaluations done, all images together")
+    nfe_total: int
+    eta_seconds: float | None = Field(None, description="until the end, from the speed so far; null unless running")
+    queue_position: int | None = Field(None, description="generations ahead in the queue; null unless queued")
+
+
+class ResolvedRequest(BaseModel):
+    """The request with every default filled in: posting it again makes the same images."""
+
+    model: str
+    prompt: str | None = None
+    label: int | None = None
+    negative_prompt: str
+    n: int
+    seed: int
+    width: int
+    height: int
+    sampler: dict[str, Any] = Field(description="as in the request")
+    guidance: dict[str, Any] = Field(description="as in the request")
+    output: dict[str, Any] = Field(description="as in the request")
+    diagnostics: str
+    priority: str
+    metadata: dict[str, str]
+
+
+class Image(BaseModel):
+    index: int
+    url: str
+    seed: int = Field(description="alone it reproduces this image, as image 0")
+    sha256: str = Field(description="of the stored bytes")
+    width: int
+    height: int
+
+
+class DiagnosticsLink(BaseModel):
+    url: str
+    summary: dict[str, Any] | None = Field(None, description="null until the generation succeeded")
+
+
+class JobUsage(BaseModel):
+    nfe: int = Field(description="network evaluations that were run")
+    queue_seconds: float | None = None
+    run_seconds: float | None = None
+    mean_batch_rows: float | None = Field(None, description="rows in the batches it took part in, mean")
+
+
+class Links(BaseModel):
+    self: str
+    cancel: str
+    events: str
+    diagnostics: str
+
+
+class Generation(BaseModel):
+    """A generation as it stands."""
+
+    id: str = Field(description="UUID version 7; later ones sort after earlier ones")
+    object: Literal["generation"]
+    status: OpenStatus
+    status_reason: str | None = Field(None, description="user, deadline, worker_lost, out_of_memory, non_finite, ...")
+    progress: Progress
+    request: ResolvedRequest
+    images: list[Image]
+    diagnostics: DiagnosticsLink | None = Field(None, description="null when they were turned off")
+    usage: JobUsage
+    attempts: int
+    error: Problem | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime | None = Field(None, description="until when images and diagnostics are kept")
+    links: Links
+
+
+class GenerationList(BaseModel):
+    """A page of generations, newest first."""
+
+    data: list[Generation]
+    next_cursor: str | None = Field(None, description="`after` of the next page")
+    has_more: bool
+
+
+class DiagnosticsImage(BaseModel):
+    index: int
+    seed: int
+    columns: dict[str, list[float | None]] = Field(description="one value per network call; null where undefined")
+    summary: dict[str, Any]
+
+
+class Diagnostics(BaseModel):
+    """What was measured at each step."""
+
+    images: list[DiagnosticsImage]
+    units: dict[str, str] = Field(description="what each column means")
+
+
+class PlannedStep(BaseModel):
+    """One call of the guided network."""
+
+    step: int = Field(description="from 0")
+    call: int = Field(description="evaluation within the step, from 0")
+    t: float = Field(description="the network's own time")
+    sigma: float | None = Field(None, description="sigma / alpha; null where it is infinite")
+    log_snr: float | None = Field(None, description="ln(alpha^2 / sigma^2); null where it is infinite")
+    weight: float | None = Field(None, description="null where guidance is off")
+    nfe: int = Field(description="network evaluations")
+
+
+class Validation(BaseModel):
+    """What a guidance spec comes to on a model, for one image."""
+
+    model: str
+    sampler: dict[str, Any] = Field(description="every default filled in")
+    guidance: dict[str, Any] = Field(description="every default filled in")
+    steps: list[PlannedStep]
+    nfe: int = Field(description="network evaluations in all")
+    cfg_nfe: int = Field(description="what plain classifier-free guidance takes on the same steps")
+    saving: float = Field(description="share of those that this spec does not need; negative when it needs more")
+    warnings: list[str]
+
+
+class Method(BaseModel):
+    """One method of a stage."""
+
+    type: str
+    summary: str
+    paper: str
+    requires: list[str] = Field(description="capabilities that the model must have")
+    neutral: str = Field(description="the setting that changes nothing; empty where there is none")
+    schema_: dict[str, Any] = Field(alias="schema", description="JSON Schema of its fields")
+    space: str | None = Field(None, description="parameterisation that its formula works on")
+    default_schedule: dict[str, Any] | None = None
+    evaluations_per_step: int | None = None
+    karras: bool | None = None
+
+
+class PresetEntry(BaseModel):
+    name: str
+    summary: str
+    paper: str
+    guidance: dict[str, Any]
+
+
+class Catalogue(BaseModel):
+    """Everything there is to ask for, by stage."""
+
+    schedule: list[Method]
+    condition: list[Method]
+    combiner: list[Method]
+    correction: list[Method]
+    sampler: list[Method]
+    presets: list[PresetEntry]
+
+
+class ServedModel(BaseModel):
+    """A model that live workers serve now."""
+
+    id: str
+    family: str
+    condition: str = Field(description="text or label: what a request says to it")
+    labels: list[str] | None = None
+    width: int = Field(description="pixels of an image when the request does not say")
+    height: int
+    size_multiple: int
+    max_size: int
+    data: str = Field(description="latent or pixel: what is denoised")
+    capabilities: list[str]
+    prediction_type: str
+    parameters: int
+    max_prompt_tokens: int | None = None
+    sigma_min: float = Field(description="smallest sigma / alpha of its noise table")
+    sigma_max: float | None = Field(None, description="largest; null where it is infinite")
+    workers: int = Field(description="live workers that serve it")
+
+    @classmethod
+    def of(cls, info: ModelInfo, workers: int) -> ServedModel:
+        ratios = info.noise.ratios
+        largest = float(ratios[-1])
+        shown = info.model_dump(mode="json", exclude={"noise"}) | {"capabilities": sorted(info.capabilities)}
+        finite = None if largest == float("inf") else largest
+        return cls(**shown, sigma_min=float(ratios[0]), sigma_max=finite, workers=workers)
+
+
+class ModelList(BaseModel):
+    data: list[ServedModel]
+
+
+class Check(BaseModel):
+    ok: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether a generation that is posted now would be run."""
+
+    ready: bool
+    checks: dict[str, Check]

@@ -1,0 +1,35 @@
+"""Accepting a generation: checked against the models that are served, planned, queued."""
+
+from __future__ import annotations
+
+from guidance.info import ModelInfo, Problem
+from guidance.plan import plan
+from jobs.record import Record
+from jobs.request import GenerationRequest, RequestProblems, resolve
+from service.gateway import RETRY_SECONDS, Gateway
+from service.pointers import shown
+from service.problems import Refusal, refused
+
+
+def submit(gateway: Gateway, request: GenerationRequest) -> Record:
+    """Queue the request, or refuse it with every reason there is."""
+    info = served_model(gateway, request.model)
+    try:
+        resolved = resolve(request, info, gateway.settings)
+    except RequestProblems as found:
+        raise refused(found.problems) from None
+    nfe_total = resolved.n * plan(resolved.guidance, resolved.sampler, info).nfe
+    waiting = gateway.store.queued()
+    if waiting >= gateway.settings.max_queue:
+        detail = f"{waiting} generations wait, and {gateway.settings.max_queue} may"
+        raise Refusal(503, "queue_full", detail, retry_after=RETRY_SECONDS)
+    return gateway.store.create(resolved, nfe_total)
+
+
+def served_model(gateway: Gateway, id: str) -> ModelInfo:
+    """A model that a live worker serves, or a refusal that names those there are."""
+    info = gateway.model(id)
+    if info is None:
+        served = ", ".join(sorted(gateway.workers.models()))
+        raise refused([Problem("/model", "unknown_model", f"model = {shown(id)} is not served; there is {served}")])
+    return info
