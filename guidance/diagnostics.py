@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from guidance.plan import Call
@@ -39,8 +40,35 @@ UNITS = {
 """Every column with its meaning. A value is null where the quantity is not defined at that evaluation."""
 
 MEASURED = (
-    "cond_norm uncond_norm guided_norm difference_norm dot denoised_min denoised_max denoised_std clipped_fraction".split()
+    "cond_norm",
+    "uncond_norm",
+    "guided_norm",
+    "difference_norm",
+    "dot",
+    "denoised_min",
+    "denoised_max",
+    "denoised_std",
+    "clipped_fraction",
 )
+"""What `_measure` stacks, in order."""
+
+
+@dataclass
+class Cost:
+    """What a driver spent on the evaluations of a step. Zero where the driver does not measure."""
+
+    seconds: float = 0.0
+    rows: int = 0
+    batches: int = 0
+
+    def add(self, seconds: float, rows: int) -> None:
+        self.seconds += seconds
+        self.rows += rows
+        self.batches += 1
+
+    @property
+    def mean_rows(self) -> float:
+        return self.rows / self.batches if self.batches else math.nan
 
 
 class Diagnostics:
@@ -53,7 +81,9 @@ class Diagnostics:
         self._device: list[Tensor] = []
         self._notes: list[dict[str, Any]] = []
 
-    def record(self, call: Call, seen: dict[str, Prediction], guided: Prediction, notes: dict[str, Any]) -> None:
+    def record(
+        self, call: Call, seen: dict[str, Prediction], guided: Prediction, notes: dict[str, Any], cost: Cost
+    ) -> None:
         """Note one evaluation: queues small kernels, waits for nothing."""
         if self.detail == "off":
             return
@@ -61,6 +91,7 @@ class Diagnostics:
         self._host.append(
             {"step": call.step, "call": call.within, "t": level.t, "sigma": level.ratio, "log_snr": level.log_snr}
             | {"weight": 1.0 if call.weight is None else call.weight, "nfe": len(seen)}
+            | {"milliseconds": 1000 * cost.seconds, "batch_rows": cost.mean_rows}
         )
         self._device.append(self._measure(seen, guided))
         self._notes.append(dict(notes))
@@ -88,22 +119,18 @@ class Diagnostics:
             ]
         )
 
-    def columns(self, costs: list[tuple[float, int]]) -> dict[str, list[float | None]]:
-        """One list per column, an entry per evaluation; the only transfer from the device.
-
-        costs: (seconds, batch rows) of each evaluation, as the driver measured them.
-        """
+    def columns(self) -> dict[str, list[float | None]]:
+        """One list per column, an entry per evaluation; the only transfer from the device."""
         if not self._host:
             return {}
         import torch
 
         measured = torch.stack(self._device).double().cpu().tolist()
         rows = [host | dict(zip(MEASURED, row, strict=True)) for host, row in zip(self._host, measured, strict=True)]
-        for row, notes, (seconds, batch_rows) in zip(rows, self._notes, costs, strict=True):
+        for row, notes in zip(rows, self._notes, strict=True):
             row |= {name: float(value) for name, value in notes.items()}
             row["cosine"] = _ratio(row.pop("dot"), row["cond_norm"] * row["uncond_norm"])
             row["guided_to_cond"] = _ratio(row["guided_norm"], row["cond_norm"])
-            row |= {"milliseconds": 1000 * seconds, "batch_rows": batch_rows}
         used = [name for name in UNITS if any(name in row for row in rows)]
         return {name: [_finite(row.get(name, math.nan)) for row in rows] for name in used}
 

@@ -23,7 +23,7 @@ CAPABILITIES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a request: where (JSON pointer), a stable code, and a sentence with the value and the bound."""
+    """One thing wrong with a request: where (JSON pointer), a stable code, a sentence with the value and the bound."""
 
     pointer: str
     code: str
@@ -74,10 +74,8 @@ class ModelInfo(BaseModel):
                 detail = f"{stage.type_name()} needs a model with {capability}, which {self.id} is not"
                 found.append(Problem(f"/guidance{pointer}/type", "missing_capability", detail))
             if isinstance(stage, StaticThreshold | DynamicThreshold) and self.data == "latent" and not stage.latent_ok:
-                detail = (
-                    f"latent_ok = false: {self.id} samples latents, whose range is not [-{stage.bound:g}, {stage.bound:g}]; "
-                    "set latent_ok to true and a bound that suits them"
-                )
+                reason = f"{self.id} samples latents, whose range is not -{stage.bound:g} to {stage.bound:g}"
+                detail = f"latent_ok = false: {reason}; set latent_ok to true and a bound that suits them"
                 found.append(Problem(f"/guidance{pointer}/latent_ok", "threshold_on_latents", detail))
         return found
 

@@ -44,7 +44,7 @@ class Level:
 
 
 class NoiseTable(BaseModel):
-    """The discrete noise schedule of a variance-preserving model, under the names of diffusers' scheduler configuration."""
+    """The discrete noise schedule of a variance-preserving model, under the names of diffusers' scheduler configs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,7 +84,8 @@ class NoiseTable(BaseModel):
 def _cosine_betas(n: int, beta_max: float = 0.999) -> NDArray[np.float32]:
     """Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17."""
     alpha_bar = np.cos((np.arange(n + 1) / n + 0.008) / 1.008 * np.pi / 2) ** 2
-    return np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], beta_max).astype(np.float32)
+    betas: NDArray[np.float32] = np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], beta_max).astype(np.float32)
+    return betas
 
 
 def _zero_terminal_snr(betas: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -28,13 +28,17 @@ PRESETS: dict[str, Preset] = {
         {"schedule": {"type": "constant", "weight": 7.5}, "combiner": {"type": "cfg"}},
     ),
     "base_norm_fixed": Preset(
-        "BaseNorm at 7.5", NOTEBOOK, {"schedule": {"type": "constant", "weight": 7.5}, "combiner": {"type": "base_norm"}}
+        "BaseNorm at 7.5",
+        NOTEBOOK,
+        {"schedule": {"type": "constant", "weight": 7.5}, "combiner": {"type": "base_norm"}},
     ),
     "t_norm_fixed": Preset(
         "T-Norm at 0.15", NOTEBOOK, {"schedule": {"type": "constant", "weight": 0.15}, "combiner": {"type": "t_norm"}}
     ),
     "full_norm_fixed": Preset(
-        "FullNorm at 0.15", NOTEBOOK, {"schedule": {"type": "constant", "weight": 0.15}, "combiner": {"type": "full_norm"}}
+        "FullNorm at 0.15",
+        NOTEBOOK,
+        {"schedule": {"type": "constant", "weight": 0.15}, "combiner": {"type": "full_norm"}},
     ),
     "t_norm_cosine": Preset(
         "T-Norm, cosine from 0.25 to 0.05: the notebook's recommendation",
@@ -52,6 +56,8 @@ PRESETS: dict[str, Preset] = {
         "BaseNorm, cosine from 7.5 to 0.15", NOTEBOOK, {"schedule": COSINE, "combiner": {"type": "base_norm"}}
     ),
     "base_norm_warmup_cosine": Preset(
-        "BaseNorm, warm-up then cosine from 7.5 to 0.15", NOTEBOOK, {"schedule": WARMUP, "combiner": {"type": "base_norm"}}
+        "BaseNorm, warm-up then cosine from 7.5 to 0.15",
+        NOTEBOOK,
+        {"schedule": WARMUP, "combiner": {"type": "base_norm"}},
     ),
 }

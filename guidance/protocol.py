@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """What the network is told. `embeddings` are continuous and may be transformed (CADS); `given` are passed as they are.
+    """What the network is told. `embeddings` are continuous and may be transformed; `given` are passed as they are.
 
     Each tensor is (1, ...): one row of the network's batch.
     """
@@ -36,7 +36,7 @@ class Condition:
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """One network evaluation asked for: the noisy `x` (1, C, H, W) at `level` under `cond`. Matched to its answer by position."""
+    """One network evaluation asked for: the noisy `x` (1, C, H, W) at `level` under `cond`. Answered by position."""
 
     name: str
     x: Tensor
@@ -93,7 +93,7 @@ class Step:
 
 
 def in_space(guide: Guide, step: Step, space: Space, kind: Kind, seen: dict[str, Prediction]) -> Guided:
-    """Run `guide`, which speaks `space`, against a network that answers in `kind`; note each branch's prediction in `seen`.
+    """Run `guide`, which speaks `space`, against a network that answers in `kind`; note predictions in `seen` by name.
 
     A guide may ask for branches at any `x` and level, but answers for those of `step`.
     """

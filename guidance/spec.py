@@ -60,9 +60,12 @@ class GuidanceSpec(BaseModel):
 
     def stages(self) -> list[tuple[str, Stage]]:
         """Every stage with its JSON pointer within the spec, e.g. ("/correction/0", Rescale(...))."""
-        listed = [(f"/condition/{i}", stage) for i, stage in enumerate(self.condition)]
-        listed += [(f"/correction/{i}", stage) for i, stage in enumerate(self.correction)]
-        return [("/schedule", self.schedule), ("/combiner", self.combiner), *listed]
+        return [
+            ("/combiner", self.combiner),
+            ("/schedule", self.schedule),
+            *((f"/condition/{i}", stage) for i, stage in enumerate(self.condition)),
+            *((f"/correction/{i}", stage) for i, stage in enumerate(self.correction)),
+        ]
 
     @property
     def needs(self) -> frozenset[str]:

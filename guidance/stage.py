@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 Space = Literal["output", "eps", "v", "denoised"]
-"""Where a formula is evaluated. `output` is the network's own parameterisation, for methods that agree in all of them."""
+"""Where a formula is evaluated. `output` is the network's own parameterisation, for methods that agree in all."""
 
 
 def _require_type(schema: dict[str, Any]) -> None:

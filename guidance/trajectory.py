@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from guidance.diagnostics import Detail, Diagnostics
+from guidance.diagnostics import Cost, Detail, Diagnostics
 from guidance.plan import Call, plan
 from guidance.prediction import Prediction
 from guidance.protocol import Branch, Condition, Guide, Guided, Run, Step, in_space
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from guidance.models.base import Model
 
 CONDITION_STREAM = 0x9E3779B9
-"""Sets the stream of condition noise apart from the solver's, so that both specs of a comparison see the same solver noise."""
+"""Sets the stream of condition noise apart: with CADS or without, the solver draws the same noise."""
 
 
 class Trajectory:
@@ -45,6 +45,8 @@ class Trajectory:
         self.nfe_done = 0
         self.guided: Prediction | None = None
         """The latest guided prediction, for previews."""
+        self.cost = Cost()
+        """Of the evaluations since the last step; the driver adds to it."""
         self._memory: dict[str, Any] = {}
 
     @property
@@ -93,7 +95,8 @@ class Trajectory:
         for correction in self.guidance.correction:
             guided = correction.correct(guided, seen, step)
         self.nfe_done += len(seen)
-        self.diagnostics.record(call, seen, guided, step.notes)
+        self.diagnostics.record(call, seen, guided, step.notes, self.cost)
+        self.cost = Cost()
         return guided
 
 

@@ -44,4 +44,5 @@ class Combiner(Stage):
 
 def norm(tensor: Tensor) -> Tensor:
     """The Euclidean norm over everything but the batch, kept broadcastable: (1, C, H, W) -> (1, 1, 1, 1)."""
-    return tensor.flatten(1).norm(dim=1).view(-1, *[1] * (tensor.ndim - 1))
+    length: Tensor = tensor.flatten(1).norm(dim=1)
+    return length.view(-1, *[1] * (tensor.ndim - 1))

@@ -17,7 +17,9 @@ class CFG(Combiner):
     type: Literal["cfg"] = "cfg"
 
     def branches(self, weight: float) -> frozenset[str]:
-        return frozenset({1: {"cond"}, 0: {"uncond"}}.get(weight, {"cond", "uncond"}))
+        if weight == 1:
+            return frozenset({"cond"})
+        return frozenset({"cond", "uncond"} if weight else {"uncond"})
 
     def guide(self, step: Step) -> Guide:
         asked = self.branches(step.weight) | step.needs

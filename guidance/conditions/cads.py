@@ -31,7 +31,7 @@ class CADS(ConditionTransform):
     tau2: float = Field(0.9, ge=0, le=1)
     noise_scale: float = Field(0.25, ge=0, le=10)
     mixing: float = Field(1.0, ge=0, le=1, description="psi: 1 keeps the mean and deviation of the condition")
-    apply_to: Literal["cond", "both"] = Field("cond", description="the paper noises the condition only; some ports both")
+    apply_to: Literal["cond", "both"] = Field("cond", description="the paper's cond; some ports noise both")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -12,7 +12,7 @@ from guidance.protocol import Step
 
 
 class DynamicThreshold(Correction):
-    """Clip the denoised estimate at a percentile of its own magnitude and divide by it: less saturation at high weights.
+    """Clip the denoised estimate at a percentile of its own magnitude, then divide by it: less saturation.
 
     s = quantile(|denoised|, percentile), kept in [bound, maximum]; clip(denoised, -s, s) * bound / s.
     The noise prediction is recomputed from the result.

@@ -33,7 +33,7 @@ class Rescale(Correction):
 
     type: Literal["rescale"] = "rescale"
     phi: float = Field(0.7, ge=0, le=1)
-    space: Literal["model", "v", "denoised"] = Field("model", description="where deviations are taken; model is the paper's")
+    space: Literal["model", "v", "denoised"] = Field("model", description="where deviations are taken")
 
     def correct(self, guided: Prediction, seen: dict[str, Prediction], step: Step) -> Prediction:
         space: Space = "output" if self.space == "model" else self.space

@@ -22,4 +22,16 @@ AnySampler = Annotated[
     Field(discriminator="type"),
 ]
 
-__all__ = ["DDIM", "DDPM", "LMS", "AnySampler", "DPMpp2M", "Euler", "EulerAncestral", "Heun", "Sampler", "Spacing", "UniPC"]
+__all__ = [
+    "DDIM",
+    "DDPM",
+    "LMS",
+    "AnySampler",
+    "DPMpp2M",
+    "Euler",
+    "EulerAncestral",
+    "Heun",
+    "Sampler",
+    "Spacing",
+    "UniPC",
+]

@@ -10,7 +10,7 @@ from guidance.samplers.sigma import SigmaSampler
 class EulerAncestral(SigmaSampler):
     """First order, stochastic: fresh noise at each step; never settles as steps grow."""
 
-    paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364, with the ancestral noise of Ho et al. 2020, arXiv:2006.11239"
+    paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364; noise of Ho et al. 2020, arXiv:2006.11239"
     solver: ClassVar[str] = "EulerAncestralDiscreteScheduler"
     karras: ClassVar[bool] = False
 

@@ -19,6 +19,6 @@ class Heun(SigmaSampler):
     type: Literal["heun"] = "heun"
 
     def levels(self, table: NoiseTable) -> list[Level]:
-        """Each step evaluates where it begins and where it would end; the last ends at zero, where nothing is to ask."""
+        """Each step evaluates where it begins and where it ends; the last ends at zero, where nothing is to ask."""
         first, *rest = super().levels(table)
         return [first, *(level for level in rest for _ in range(2))]

@@ -19,7 +19,8 @@ class Solver:
     """Keeps diffusers' own arithmetic, so every solver its users know gives the images they know.
 
     The sample lives in the solver's scale (x / alpha for those in sigma); `network_input` turns it into
-    x = alpha * x0 + sigma * eps. Schedulers hold state, hence one per trajectory, on the host: no step waits for a device.
+    x = alpha * x0 + sigma * eps. Schedulers hold state, hence one per trajectory; on the host, so no step waits for
+    a device.
     """
 
     def __init__(self, sampler: Sampler, table: NoiseTable, scheduler_config: dict[str, Any]) -> None:
@@ -35,7 +36,8 @@ class Solver:
 
     def start(self, noise: Tensor) -> Tensor:
         """The sample that standard normal `noise` stands for at the first level."""
-        return noise * self.scheduler.init_noise_sigma
+        sample: Tensor = noise * self.scheduler.init_noise_sigma
+        return sample
 
     def network_input(self, sample: Tensor, call: int) -> Tensor:
         """x = alpha * x0 + sigma * eps at the level of `call`."""

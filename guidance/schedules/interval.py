@@ -10,7 +10,7 @@ from guidance.schedules.base import Schedule, Weight
 
 
 class Interval(Schedule):
-    """A constant weight while sigma_low < sigma <= sigma_high; outside, the conditional prediction alone (one evaluation).
+    """A constant weight while sigma_low < sigma <= sigma_high; outside, the conditional prediction alone.
 
     sigma is sigma / alpha, Karras' sigma; the decision is taken where the step begins, for all its evaluations.
     """

@@ -11,7 +11,7 @@ from guidance.schedules.cosine import annealed
 
 
 class WarmupCosine(Schedule):
-    """Climbs linearly for the first steps, then joins the cosine where it already is (so max_weight is never reached)."""
+    """Climbs linearly for the first steps, then joins the cosine where it already is: max_weight is never reached."""
 
     paper: ClassVar[str] = "Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5, in timm's discretisation"
     neutral: ClassVar[str] = "max_weight = min_weight = init_weight = 1"

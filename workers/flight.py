@@ -1,0 +1,85 @@
+"""One request inside the engine: its lanes, what it tells its observer, and how it ends."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from guidance.diagnostics import summary
+from guidance.models.base import to_bytes
+from workers.lane import Lane
+from workers.task import Image, Outcome, Preview, Progress, Task, Usage
+
+
+class Flight:
+    """The lanes of one request, one per image."""
+
+    def __init__(self, task: Task, lanes: list[Lane]) -> None:
+        self.task = task
+        self.lanes = lanes
+        self.began = time.perf_counter()
+        self.images: dict[int, Image] = {}
+        self._rows = self._batches = 0
+        steps, previews = self.lanes[0].trajectory.plan.steps, task.request.output.previews
+        self._preview_steps = {steps * (k + 1) // (previews + 1) for k in range(previews)} - {0, steps}
+        self._previewed: set[tuple[int, int]] = set()
+        self._step = -1
+
+    @property
+    def running(self) -> list[Lane]:
+        return [lane for lane in self.lanes if lane.sample is None]
+
+    def advanced(self, lane: Lane) -> None:
+        """After a lane moved: finish its image or show its preview."""
+        if lane.sample is not None:
+            self.images[lane.index] = finished(lane)
+        elif (step := lane.trajectory.steps_done) in self._preview_steps and (lane.index, step) not in self._previewed:
+            self._previewed.add((lane.index, step))
+            guided = lane.trajectory.guided
+            assert guided is not None
+            self.task.updates.put(Preview(lane.index, step, to_bytes(lane.model.decode(guided.denoised))))
+
+    def report(self) -> None:
+        """Tell how far it is, when that changed."""
+        trajectories = [lane.trajectory for lane in self.lanes]
+        step = min(trajectory.steps_done for trajectory in trajectories)
+        if step != self._step:
+            self._step = step
+            done = sum(trajectory.nfe_done for trajectory in trajectories)
+            total = sum(trajectory.plan.nfe for trajectory in trajectories)
+            self.task.updates.put(Progress(step, trajectories[0].plan.steps, done, total))
+
+    def count(self, rows: int) -> None:
+        self._rows += rows
+        self._batches += 1
+
+    def succeed(self) -> None:
+        nfe = sum(lane.trajectory.nfe_done for lane in self.lanes)
+        usage = Usage(nfe, time.perf_counter() - self.began, self._rows / max(self._batches, 1))
+        self.end(Outcome("succeeded", tuple(self.images[index] for index in sorted(self.images)), usage))
+
+    def end(self, outcome: Outcome) -> None:
+        for lane in self.lanes:
+            lane.close()
+        self.task.updates.put(outcome)
+
+
+class NonFinite(ArithmeticError):
+    """A sample holds NaN or infinity."""
+
+
+def finished(lane: Lane) -> Image:
+    """Decode a lane's sample and gather its numbers: the trajectory's one transfer to the host."""
+    assert lane.sample is not None
+    trajectory = lane.trajectory
+    columns = trajectory.diagnostics.columns()
+    if not bool(torch.isfinite(lane.sample).all()):
+        raise NonFinite(f"image {lane.index} (seed {trajectory.seed}) became NaN or infinite{_where(columns)}")
+    pixels = to_bytes(lane.model.decode(lane.sample))
+    return Image(lane.index, trajectory.seed, pixels, columns, summary(columns))
+
+
+def _where(columns: dict[str, list[float | None]]) -> str:
+    norms = columns.get("guided_norm", [])
+    return next((f" at step {columns['step'][k]:.0f}" for k, norm in enumerate(norms) if norm is None), "")

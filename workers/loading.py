@@ -1,0 +1,86 @@
+"""The models that GUIDEPOST_MODELS names, loaded onto a device."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from guidance.models.base import Model
+from guidance.models.gaussians import Gaussians
+from guidance.models.stable_diffusion import StableDiffusion
+from jobs.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).parents[1] / "models"
+
+
+class ModelError(ValueError):
+    """A model that cannot be served; says which file and why."""
+
+
+def named(models: str) -> dict[str, str]:
+    """`"shapes,sd15=/models/sd15"` -> id to source (a folder, a hub id, or the name of a shipped model)."""
+    found: dict[str, str] = {}
+    for item in filter(None, (part.strip() for part in models.split(","))):
+        id, _, source = item.partition("=")
+        if id.strip() in found:
+            raise ModelError(f"GUIDEPOST_MODELS names {id.strip()} twice")
+        found[id.strip()] = source.strip() or id.strip()
+    if not found:
+        raise ModelError(f"GUIDEPOST_MODELS = {models!r} names no model")
+    return found
+
+
+def load_all(settings: Settings) -> dict[str, Model]:
+    """Every model that loads. One that does not is reported and left out; none at all raises ModelError."""
+    device, models = pick_device(settings.device), dict[str, Model]()
+    for id, source in named(settings.models).items():
+        try:
+            models[id] = load(id, source, device, pick_dtype(settings.dtype, device))
+        except ModelError as error:
+            log.error("model %s is not served: %s", id, error)
+    if not models:
+        raise ModelError(f"none of GUIDEPOST_MODELS = {settings.models!r} could be loaded")
+    return models
+
+
+def load(id: str, source: str, device: torch.device, dtype: torch.dtype) -> Model:
+    """One model. Raises ModelError, which names the file that is missing or broken."""
+    if source == "gaussians":
+        return Gaussians.pictures(id, device)
+    folder = SHIPPED / source if (SHIPPED / source).is_dir() else Path(source).expanduser()
+    if not folder.is_dir() and (source.startswith(("/", ".", "~")) or source == id):
+        raise ModelError(f"{folder} is not a folder")
+    try:
+        return StableDiffusion.load(folder if folder.is_dir() else source, id, device, dtype)
+    except Exception as error:  # loaders raise whatever their file formats do
+        broken = "; ".join(_broken(folder)) if folder.is_dir() else ""
+        raise ModelError(broken or f"{source}: {error}") from error
+
+
+def _broken(folder: Path) -> Iterator[str]:
+    """Weight files that cannot be read, which loaders report without their names."""
+    for file in sorted(folder.rglob("*.safetensors")):
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            yield f"{file}: {error}"
+
+
+def pick_device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """auto is float16 on a GPU and float32 elsewhere."""
+    if name != "auto":
+        return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[name]
+    return torch.float16 if device.type == "cuda" else torch.float32

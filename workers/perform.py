@@ -1,0 +1,152 @@
+"""The function that RQ calls: one generation from its record to its images."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import time
+from collections.abc import Callable
+from queue import Empty
+from typing import Any, TypeVar
+
+from jobs.artifacts import diagnostics_key, image_key
+from jobs.connection import AWAY
+from jobs.record import Failure, Status, StoredImage, Usage
+from jobs.store import Attempt
+from workers.delivery import document, encode, encoded, overview
+from workers.runtime import Runtime
+from workers.task import Outcome, Preview, Progress, Task
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+RETRYABLE = {"out_of_memory", "internal"}
+REDIS_RETRY_SECONDS = 0.5
+
+
+def perform(id: str) -> None:
+    """Run a generation if it still waits; its record says how it ended. Called in a thread of a worker process."""
+    runtime = Runtime.current
+    attempt = insist(lambda: runtime.store.start(id, runtime.worker_id))
+    if attempt is None:  # canceled while it waited, or another worker has it
+        return
+    if attempt.request.model not in runtime.engine.models:
+        insist(lambda: runtime.store.hand_back(id, attempt.token, reason="model_not_here"))
+        return
+    Performance(runtime, id, attempt).run()
+
+
+def insist(report: Callable[[], T]) -> T:
+    """Do it as soon as Redis is there: what was sampled is not lost to a restart of Redis."""
+    while True:
+        try:
+            return report()
+        except AWAY:
+            time.sleep(REDIS_RETRY_SECONDS)
+
+
+class Performance:
+    """One attempt: carries updates from the engine to the record."""
+
+    def __init__(self, runtime: Runtime, id: str, attempt: Attempt) -> None:
+        self.runtime, self.id, self.attempt = runtime, id, attempt
+        self.store, self.token = runtime.store, attempt.token
+
+    def run(self) -> None:
+        deadline = time.monotonic() + self.runtime.settings.run_seconds
+        task = Task(self.id, self.attempt.request, deadline)
+        with self.runtime.in_flight(task):
+            self.runtime.engine.submit(task)
+            outcome = self._follow(task)
+        insist(lambda: self._finish(outcome))
+
+    def _follow(self, task: Task) -> Outcome:
+        while True:
+            updates = self._pending(task)
+            latest = [update for update in updates if isinstance(update, Progress)][-1:]
+            for update in (*latest, *(update for update in updates if not isinstance(update, Progress))):
+                if isinstance(update, Outcome):
+                    return update
+                self._report(update, task)
+
+    def _pending(self, task: Task) -> list[Progress | Preview | Outcome]:
+        """Wait for an update; take all there are."""
+        updates = [task.updates.get()]
+        try:
+            while True:
+                updates.append(task.updates.get_nowait())
+        except Empty:
+            return updates
+
+    def _report(self, update: Progress | Preview, task: Task) -> None:
+        """Send a report that may be missed. Refused means that the attempt is over: stop sampling."""
+        send = self._progress if isinstance(update, Progress) else self._preview
+        try:
+            if not send(update):  # type: ignore[arg-type]
+                task.canceled.set()
+        except AWAY:
+            log.debug("a report of %s was missed", self.id)
+
+    def _progress(self, progress: Progress) -> bool:
+        return self.store.progress(
+            self.id,
+            self.token,
+            step=progress.step,
+            steps=progress.steps,
+            nfe_done=progress.nfe_done,
+            nfe_total=progress.nfe_total,
+        )
+
+    def _preview(self, preview: Preview) -> bool:
+        data = base64.b64encode(encode(preview.pixels, "png")).decode()
+        return self.store.event(
+            self.id, self.token, "preview", {"index": preview.index, "step": preview.step, "b64_png": data}
+        )
+
+    def _finish(self, outcome: Outcome) -> bool:
+        """Store the bytes first, so that a record that says succeeded has them."""
+        images = self._store_images(outcome)
+        if (diagnostics := document(outcome, self.attempt.request)) is not None and outcome.images:
+            self.runtime.artifacts.put(diagnostics_key(self.id), json.dumps(diagnostics).encode())
+        return self.store.finish(
+            self.id,
+            self.token,
+            Status(outcome.status),
+            reason=outcome.reason,
+            images=images,
+            diagnostics=overview(outcome) if diagnostics is not None else None,
+            usage=_usage(outcome),
+            error=_failure(outcome),
+        )
+
+    def _store_images(self, outcome: Outcome) -> list[StoredImage]:
+        format = self.attempt.request.output.format
+        stored = []
+        for image in (encoded(image, format) for image in outcome.images):
+            self.runtime.artifacts.put(image_key(self.id, image.index, format), image.data)
+            stored.append(
+                StoredImage(
+                    index=image.index,
+                    seed=image.seed,
+                    sha256=image.sha256,
+                    width=image.width,
+                    height=image.height,
+                    format=format,
+                )
+            )
+        return stored
+
+
+def _usage(outcome: Outcome) -> Usage | None:
+    if outcome.usage is None:
+        return None
+    return Usage(nfe=outcome.usage.nfe, mean_batch_rows=outcome.usage.mean_batch_rows)
+
+
+def _failure(outcome: Outcome) -> Failure | None:
+    if outcome.status != "failed":
+        return None
+    reason = outcome.reason or "internal"
+    details: dict[str, Any] = {"code": reason, "detail": outcome.detail or reason, "retryable": reason in RETRYABLE}
+    return Failure(**details)

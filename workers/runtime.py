@@ -1,0 +1,51 @@
+"""What the threads of one worker process share: its engine, its store, and the tasks in flight."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import ClassVar
+
+from guidance.models.base import Model
+from jobs.artifacts import ArtifactStore
+from jobs.connection import connect
+from jobs.settings import Settings
+from jobs.store import JobStore
+from workers.engine import Engine
+from workers.task import Task
+
+
+class Runtime:
+    """One per process: RQ calls a function by its name, which finds the engine here."""
+
+    current: ClassVar[Runtime]
+
+    def __init__(self, settings: Settings, models: Mapping[str, Model]) -> None:
+        self.settings = settings
+        self.worker_id = f"{socket.gethostname()}-{os.getpid()}"
+        self.redis = connect(settings)
+        self.store = JobStore(self.redis, settings)
+        self.artifacts = ArtifactStore(settings.artifacts)
+        self.engine = Engine(models, settings.max_batch_rows)
+        self.stopping = threading.Event()
+        self._tasks: dict[str, Task] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def in_flight(self, task: Task) -> Iterator[None]:
+        """Keep a task where the watch can flag it."""
+        with self._lock:
+            self._tasks[task.id] = task
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._tasks[task.id]
+
+    def tasks(self) -> dict[str, Task]:
+        """The tasks in flight, by generation id."""
+        with self._lock:
+            return dict(self._tasks)

@@ -1,0 +1,77 @@
+"""One request as the engine sees it, and what comes of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.request import GenerationRequest
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a request has come: the step of its slowest image, evaluations over all of them."""
+
+    step: int
+    steps: int
+    nfe_done: int
+    nfe_total: int
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """The denoised estimate of one image at a step, (H, W, 3) bytes."""
+
+    index: int
+    step: int
+    pixels: Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One finished image, (H, W, 3) bytes, with the numbers of its trajectory."""
+
+    index: int
+    seed: int
+    pixels: Pixels
+    columns: dict[str, list[float | None]]
+    summary: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a request cost. Seconds are wall time in the engine."""
+
+    nfe: int
+    run_seconds: float
+    mean_batch_rows: float
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The end of a request. `reason` and `detail` say why it did not succeed."""
+
+    status: Literal["succeeded", "failed", "canceled"]
+    images: tuple[Image, ...] = ()
+    usage: Usage | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+@dataclass(eq=False)
+class Task:
+    """One request in flight. The engine puts what happens into `updates`, the last of which is the Outcome."""
+
+    id: str
+    request: GenerationRequest
+    deadline: float | None = None
+    """time.monotonic() after which it fails."""
+    updates: SimpleQueue[Progress | Preview | Outcome] = field(default_factory=SimpleQueue)
+    canceled: threading.Event = field(default_factory=threading.Event)
