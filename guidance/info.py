@@ -71,7 +71,7 @@ class ModelInfo(BaseModel):
             for capability in sorted(stage.requires - self.capabilities):
                 if isinstance(stage, Combiner) and self._never_guided(guidance):
                     continue
-                detail = f"{stage.type_name()} needs a model with {capability}, which {self.id} is not"
+                detail = f"{stage.type_name()} needs a model with {capability}, which {self.id} lacks"
                 found.append(Problem(f"/guidance{pointer}/type", "missing_capability", detail))
             if isinstance(stage, StaticThreshold | DynamicThreshold) and self.data == "latent" and not stage.latent_ok:
                 reason = f"{self.id} samples latents, whose range is not -{stage.bound:g} to {stage.bound:g}"
