@@ -31,6 +31,8 @@ class StepEvent(_Open):
 class PreviewEvent(_Open):
     type: Literal["preview"]
     index: int = Field(description="of the image")
+    step: int
+    b64_png: str = Field(description="the denoised estimate as it stands")
 
 
 class ImageEvent(_Open):

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Header
 
 from service.problems import Refusal
 
 MAX_WAIT_SECONDS = 60
+
+Accept = Annotated[str | None, Header(include_in_schema=False)]
+"""OpenAPI says what is offered under the responses, and ignores a parameter of this name."""
 
 
 def choose(accept: str | None, offers: Sequence[str]) -> str:

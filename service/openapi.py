@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from guidance.catalogue import UNIONS, members
 from service.event_schemas import Event
-from service.problems import MEDIA_TYPE, Problem
+from service.problems import Problem
 
 TITLE = "Guidepost"
 VERSION = "0.1.0"
@@ -28,6 +28,8 @@ TAGS = {
     "health": "For orchestrators and Prometheus.",
 }
 
+BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+
 Json = dict[str, Any]
 
 
@@ -39,7 +41,7 @@ def install(app: FastAPI) -> None:
 def document(app: FastAPI) -> Json:
     """The document of this app; made once."""
     if app.openapi_schema is None:
-        spec = get_openapi(
+        derived = get_openapi(
             title=app.title,
             version=app.version,
             summary=app.summary,
@@ -47,8 +49,9 @@ def document(app: FastAPI) -> Json:
             tags=[{"name": name, "description": text} for name, text in TAGS.items()],
             separate_input_output_schemas=False,
         )
-        app.openapi_schema = _fit(spec)
-    return app.openapi_schema
+        app.openapi_schema = _fit(derived)
+    spec: Json = app.openapi_schema
+    return spec
 
 
 def document_yaml() -> str:
@@ -67,13 +70,12 @@ def _fit(spec: Json) -> Json:
     _add(schemas, "Problem", Problem)
     _add(schemas, "Event", Event)
     for operation in _operations(spec):
-        _problems_only(operation)
         for parameter in operation.get("parameters", ()):
             parameter["schema"] = _without_null(parameter["schema"])
     unions = _union_names()
     fit: Json = _rewritten(spec, unions)
-    components = fit["components"]["schemas"] | unions_as_components(unions)
-    fit["components"]["schemas"] = dict(sorted(components.items()))
+    components: Json = fit["components"]
+    components["schemas"] = dict(sorted((components["schemas"] | unions_as_components(unions)).items()))
     return fit
 
 
@@ -88,21 +90,12 @@ def _operations(spec: Json) -> list[Json]:
     return [operation for path in spec["paths"].values() for operation in path.values()]
 
 
-def _problems_only(operation: Json) -> None:
-    """One schema for every error, and no other."""
-    problem = {"content": {MEDIA_TYPE: {"schema": {"$ref": REF + "Problem"}}}}
-    responses = operation["responses"]
-    if "422" in responses:
-        responses["422"] = {"description": "The request is not valid; `errors` say where", **problem}
-    responses["default"] = {"description": "A problem", **problem}
-
-
 def _without_null(schema: Json) -> Json:
     """A parameter is left out, not null."""
     if "anyOf" not in schema:
         return schema
     [kept] = [option for option in schema["anyOf"] if option.get("type") != "null"]
-    return {key: value for key, value in schema.items() if key != "anyOf"} | kept
+    return kept
 
 
 def _union_names() -> dict[str, list[str]]:
@@ -131,12 +124,14 @@ def _rewritten(node: Any, unions: dict[str, list[str]]) -> Any:
     if (name := _union_of(node, unions)) is not None:
         kept = {key: value for key, value in node.items() if key not in ("oneOf", "discriminator", "$ref", "title")}
         return {**kept, "$ref": REF + name}
-    out = {}
+    out: Json = {}
     for key, value in node.items():
         if key == "const" and "type" in node:
             out["enum"] = [value]
         elif key == "title" and isinstance(value, str) and ("type" in node or "anyOf" in node or "$ref" in node):
             continue  # made up from the name of the field
+        elif key in BOUNDS and node.get("type") == "integer":
+            out[key] = int(value)  # FastAPI makes them floats
         elif key not in ("itemSchema",):
             out[key] = value if key in ("default", "example", "mapping") else _rewritten(value, unions)
     return out

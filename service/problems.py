@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
@@ -15,6 +14,8 @@ from guidance.info import Problem as Finding
 
 MEDIA_TYPE = "application/problem+json"
 RETRYABLE = frozenset({408, 429, 503})
+
+PHRASES = {413: "Content too large", 422: "Unprocessable content"}
 
 TITLES = {
     "invalid_request": "The request is not valid",
@@ -104,12 +105,26 @@ def kind(code: str) -> str:
 
 
 def title(code: str, status: int) -> str:
-    return TITLES.get(code) or HTTPStatus(status).phrase
+    return TITLES.get(code) or phrase(status)
 
 
 def code_of(status: int) -> str:
     """The code of an error that the framework raised: method_not_allowed, ..."""
-    return re.sub(r"\W+", "_", HTTPStatus(status).phrase).lower()
+    return phrase(status).lower().replace(" ", "_")
+
+
+def phrase(status: int) -> str:
+    """What a status means. Our own words where those of Python's library changed between versions."""
+    return PHRASES.get(status) or HTTPStatus(status).phrase.capitalize()
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: problem responses with these statuses, and that any other error is one too."""
+    content = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    named: dict[int | str, dict[str, Any]] = {
+        status: {"description": phrase(status), **content} for status in statuses
+    }
+    return named | {"default": {"description": "Any other problem", **content}}
 
 
 def respond(request: Request, refusal: Refusal) -> Response:

@@ -19,16 +19,16 @@ class Progress(BaseModel):
     steps: int
     nfe_done: int = Field(description="network evaluations done, all images together")
     nfe_total: int
-    eta_seconds: float | None = Field(None, description="until the end, from the speed so far; null unless running")
-    queue_position: int | None = Field(None, description="generations ahead in the queue; null unless queued")
+    eta_seconds: float | None = Field(description="until the end, from the speed so far; null unless running")
+    queue_position: int | None = Field(description="generations ahead in the queue; null unless queued")
 
 
 class ResolvedRequest(BaseModel):
     """The request with every default filled in: posting it again makes the same images."""
 
     model: str
-    prompt: str | None = None
-    label: int | None = None
+    prompt: str | None
+    label: int | None
     negative_prompt: str
     n: int
     seed: int
@@ -53,14 +53,14 @@ class Image(BaseModel):
 
 class DiagnosticsLink(BaseModel):
     url: str
-    summary: dict[str, Any] | None = Field(None, description="null until the generation succeeded")
+    summary: dict[str, Any] | None = Field(description="null until the generation succeeded")
 
 
 class JobUsage(BaseModel):
     nfe: int = Field(description="network evaluations that were run")
-    queue_seconds: float | None = None
-    run_seconds: float | None = None
-    mean_batch_rows: float | None = Field(None, description="rows in the batches it took part in, mean")
+    queue_seconds: float | None
+    run_seconds: float | None
+    mean_batch_rows: float | None = Field(description="rows in the batches it took part in, mean")
 
 
 class Links(BaseModel):
@@ -76,18 +76,18 @@ class Generation(BaseModel):
     id: str = Field(description="UUID version 7; later ones sort after earlier ones")
     object: Literal["generation"]
     status: OpenStatus
-    status_reason: str | None = Field(None, description="user, deadline, worker_lost, out_of_memory, non_finite, ...")
+    status_reason: str | None = Field(description="user, deadline, worker_lost, out_of_memory, non_finite, ...")
     progress: Progress
     request: ResolvedRequest
     images: list[Image]
-    diagnostics: DiagnosticsLink | None = Field(None, description="null when they were turned off")
+    diagnostics: DiagnosticsLink | None = Field(description="null when they were turned off")
     usage: JobUsage
     attempts: int
-    error: Problem | None = None
+    error: Problem | None
     created_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    expires_at: datetime | None = Field(None, description="until when images and diagnostics are kept")
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None = Field(description="until when images and diagnostics are kept")
     links: Links
 
 
@@ -95,15 +95,17 @@ class GenerationList(BaseModel):
     """A page of generations, newest first."""
 
     data: list[Generation]
-    next_cursor: str | None = Field(None, description="`after` of the next page")
+    next_cursor: str | None = Field(description="`after` of the next page")
     has_more: bool
 
 
 class DiagnosticsImage(BaseModel):
     index: int
     seed: int
-    columns: dict[str, list[float | None]] = Field(description="one value per network call; null where undefined")
     summary: dict[str, Any]
+    columns: dict[str, list[float | None]] = Field(
+        default_factory=dict, description="one value per network call; null where undefined; only for `full`"
+    )
 
 
 class Diagnostics(BaseModel):
@@ -119,9 +121,9 @@ class PlannedStep(BaseModel):
     step: int = Field(description="from 0")
     call: int = Field(description="evaluation within the step, from 0")
     t: float = Field(description="the network's own time")
-    sigma: float | None = Field(None, description="sigma / alpha; null where it is infinite")
-    log_snr: float | None = Field(None, description="ln(alpha^2 / sigma^2); null where it is infinite")
-    weight: float | None = Field(None, description="null where guidance is off")
+    sigma: float | None = Field(description="sigma / alpha; null where it is infinite")
+    log_snr: float | None = Field(description="ln(alpha^2 / sigma^2); null where it is infinite")
+    weight: float | None = Field(description="null where guidance is off")
     nfe: int = Field(description="network evaluations")
 
 
@@ -177,7 +179,7 @@ class ServedModel(BaseModel):
     id: str
     family: str
     condition: str = Field(description="text or label: what a request says to it")
-    labels: list[str] | None = None
+    labels: list[str] | None
     width: int = Field(description="pixels of an image when the request does not say")
     height: int
     size_multiple: int
@@ -186,9 +188,9 @@ class ServedModel(BaseModel):
     capabilities: list[str]
     prediction_type: str
     parameters: int
-    max_prompt_tokens: int | None = None
+    max_prompt_tokens: int | None
     sigma_min: float = Field(description="smallest sigma / alpha of its noise table")
-    sigma_max: float | None = Field(None, description="largest; null where it is infinite")
+    sigma_max: float | None = Field(description="largest; null where it is infinite")
     workers: int = Field(description="live workers that serve it")
 
     @classmethod

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from jobs.artifacts import diagnostics_key
 from jobs.record import Record, Status
 from service.gateway import Gateway, gateway
-from service.negotiation import choose
-from service.problems import Refusal
+from service.negotiation import Accept, choose
+from service.problems import Refusal, responses
 from service.routes.images import BINARY, expired
 from service.schemas import Diagnostics
 
@@ -35,22 +35,19 @@ JSON, LINES, PNG, SVG = "application/json", "application/x-ndjson", "image/png",
                 SVG: {"schema": {"type": "string"}},
                 "application/octet-stream": BINARY,
             },
-        }
+        },
+        **responses(404, 406, 410, 503),
     },
 )
 def get_diagnostics(
-    id: str, shared: Annotated[Gateway, Depends(gateway)], accept: Annotated[str | None, Header()] = None
+    id: str, shared: Annotated[Gateway, Depends(gateway)], accept: Accept = None
 ) -> Response:
     """What was measured at each step of each image."""
     media_type = choose(accept, [JSON, LINES, PNG, SVG])
     record = shared.record(id)
     data = _stored(shared, record)
-    if media_type == LINES:
-        data = "".join(_lines(json.loads(data))).encode()
-    elif media_type in (PNG, SVG):
-        from service.plots import plot_diagnostics
-
-        data = plot_diagnostics(json.loads(data), "png" if media_type == PNG else "svg")
+    if media_type != JSON:
+        data = _drawn(_with_columns(json.loads(data), record), media_type)
     headers = {"Cache-Control": "private", "Vary": "Accept"}
     return Response(data, media_type=media_type, headers=headers)
 
@@ -66,6 +63,21 @@ def _stored(shared: Gateway, record: Record) -> bytes:
     if data is None:
         raise expired(f"what was measured of generation {record.id}")
     return data
+
+
+def _with_columns(document: dict[str, Any], record: Record) -> dict[str, Any]:
+    if any("columns" not in image for image in document["images"]):
+        detail = f"generation {record.id} recorded a summary only; steps are recorded with diagnostics = 'full'"
+        raise Refusal(404, "not_recorded", detail)
+    return document
+
+
+def _drawn(document: dict[str, Any], media_type: str) -> bytes:
+    if media_type == LINES:
+        return "".join(_lines(document)).encode()
+    from service.plots import plot_diagnostics
+
+    return plot_diagnostics(document, "png" if media_type == PNG else "svg")
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:

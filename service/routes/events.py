@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from service.gateway import Gateway, gateway
 from service.pointers import shown
-from service.problems import invalid
+from service.problems import invalid, responses
 from service.sse import stream
 
 router = APIRouter(tags=["events"])
@@ -28,12 +28,13 @@ LAST = "number of the last event received: what came after it follows"
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         204: {"description": "Nothing follows the event named by Last-Event-ID"},
+        **responses(404, 422, 503),
     },
 )
 async def stream_events(
     id: str,
     shared: Annotated[Gateway, Depends(gateway)],
-    last_event_id: Annotated[str | None, Header(description=LAST)] = None,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", description=LAST)] = None,
 ) -> Response:
     """Follow a generation: status, step, preview, image, done. Resumable; `gap` says what is no longer kept."""
     after = _number(last_event_id)

@@ -15,7 +15,7 @@ from service.gateway import Gateway, gateway
 from service.job import path
 from service.negotiation import MAX_WAIT_SECONDS, wait_seconds
 from service.pointers import shown
-from service.problems import invalid, not_found
+from service.problems import invalid, not_found, responses
 from service.schemas import Generation, GenerationList
 from service.submission import submit
 from service.waiting import ended
@@ -39,10 +39,13 @@ HEADERS = {
     responses={
         202: {"headers": HEADERS},
         200: {"model": Generation, "description": "Accepted, and ended within the wait", "headers": HEADERS},
+        **responses(413, 415, 422, 503),
     },
 )
 async def create_generation(
-    request: GenerationRequest, shared: Shared, prefer: Annotated[str | None, Header(description=PREFER)] = None
+    request: GenerationRequest,
+    shared: Shared,
+    prefer: Annotated[str | None, Header(alias="Prefer", description=PREFER)] = None,
 ) -> Response:
     """Post a prompt and a guidance spec. Nothing is queued that a worker would refuse."""
     record = await run_in_threadpool(submit, shared, request)
@@ -57,13 +60,20 @@ async def create_generation(
     )
 
 
-@router.get("/v1/generations/{id}", operation_id="getGeneration")
+@router.get(
+    "/v1/generations/{id}",
+    operation_id="getGeneration",
+    response_description="The generation",
+    responses=responses(404, 503),
+)
 def get_generation(id: str, shared: Shared) -> Generation:
     """The generation as it stands."""
     return shared.render(shared.record(id))
 
 
-@router.get("/v1/generations", operation_id="listGenerations")
+@router.get(
+    "/v1/generations", operation_id="listGenerations", response_description="A page", responses=responses(422, 503)
+)
 def list_generations(
     shared: Shared,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -78,7 +88,12 @@ def list_generations(
     return GenerationList(data=data, next_cursor=page.next_cursor, has_more=page.next_cursor is not None)
 
 
-@router.post("/v1/generations/{id}/cancel", operation_id="cancelGeneration")
+@router.post(
+    "/v1/generations/{id}/cancel",
+    operation_id="cancelGeneration",
+    response_description="The generation, ended or about to end",
+    responses=responses(404, 503),
+)
 def cancel_generation(id: str, shared: Shared) -> Generation:
     """End it at once if it waits, within a step if it runs; without effect if it has ended."""
     record = shared.store.cancel(id)

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -17,8 +17,8 @@ from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
 from jobs.request import resolve_sampler
 from service.gateway import Gateway, gateway
-from service.negotiation import choose
-from service.problems import refused
+from service.negotiation import Accept, choose
+from service.problems import refused, responses
 from service.schemas import Catalogue, PlannedStep, Validation
 from service.submission import served_model
 
@@ -37,7 +37,13 @@ class ValidationRequest(BaseModel):
     guidance: GuidanceSpec = Field(default_factory=GuidanceSpec)
 
 
-@router.get("/v1/guidance", operation_id="listGuidance", response_model=Catalogue)
+@router.get(
+    "/v1/guidance",
+    operation_id="listGuidance",
+    response_model=Catalogue,
+    response_description="The catalogue",
+    responses=responses(),
+)
 def list_guidance() -> Response:
     """Every schedule, condition transform, combiner, correction, sampler and preset, with its JSON Schema."""
     return Response(json.dumps(catalogue()), media_type=JSON)
@@ -47,12 +53,15 @@ def list_guidance() -> Response:
     "/v1/guidance/validate",
     operation_id="validateGuidance",
     response_model=Validation,
-    responses={200: {"description": "The plan; or a drawing of it", "content": {SVG: {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"description": "The plan; or a drawing of it", "content": {SVG: {"schema": {"type": "string"}}}},
+        **responses(406, 413, 415, 422, 503),
+    },
 )
 def validate_guidance(
     request: ValidationRequest,
     shared: Annotated[Gateway, Depends(gateway)],
-    accept: Annotated[str | None, Header()] = None,
+    accept: Accept = None,
 ) -> Response:
     """What a spec comes to: defaults, weight and evaluations per step, warnings. Nothing is queued."""
     media_type = choose(accept, [JSON, SVG])

@@ -16,7 +16,7 @@ router = APIRouter(tags=["health"])
 Shared = Annotated[Gateway, Depends(gateway)]
 
 
-@router.get("/livez", operation_id="getLiveness")
+@router.get("/livez", operation_id="getLiveness", response_description="Alive")
 def get_liveness() -> Check:
     """Whether this process answers."""
     return Check(ok=True, detail="alive")
@@ -26,6 +26,7 @@ def get_liveness() -> Check:
     "/readyz",
     operation_id="getReadiness",
     response_model=Readiness,
+    response_description="Ready",
     responses={503: {"model": Readiness, "description": "Not ready; the checks say why"}},
 )
 def get_readiness(shared: Shared) -> Response:

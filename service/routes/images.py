@@ -10,8 +10,8 @@ from starlette.responses import Response
 from jobs.artifacts import CONTENT_TYPES, image_key
 from jobs.record import Record, StoredImage
 from service.gateway import Gateway, gateway
-from service.negotiation import choose
-from service.problems import Refusal
+from service.negotiation import Accept, choose
+from service.problems import Refusal, responses
 
 router = APIRouter(tags=["images"])
 
@@ -35,14 +35,15 @@ HEADERS = {
             "headers": HEADERS,
         },
         304: {"description": "Unchanged since the ETag in If-None-Match"},
+        **responses(404, 406, 410, 503),
     },
 )
 def get_image(
     id: str,
     index: int,
     shared: Annotated[Gateway, Depends(gateway)],
-    accept: Annotated[str | None, Header()] = None,
-    if_none_match: Annotated[str | None, Header()] = None,
+    accept: Accept = None,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
 ) -> Response:
     """One image, in the format that the request named."""
     record = shared.record(id)

@@ -8,12 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from service.gateway import Gateway, gateway
+from service.problems import responses
 from service.schemas import ModelList, ServedModel
 
 router = APIRouter(tags=["models"])
 
 
-@router.get("/v1/models", operation_id="listModels")
+@router.get(
+    "/v1/models", operation_id="listModels", response_description="The models", responses=responses(503)
+)
 def list_models(shared: Annotated[Gateway, Depends(gateway)]) -> ModelList:
     """The models that live workers serve now; empty when there is no worker."""
     workers = shared.workers.get()
