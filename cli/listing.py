@@ -45,15 +45,11 @@ def models(url: Url = DEFAULT_URL) -> None:
       guidepost models
       guidepost models --url http://gpu-box:8000
     """
-    import httpx
-
     from cli.client import Service
+    from cli.run import complain
 
-    with Service(url) as service:
-        try:
-            listed = service.get("/v1/models")["data"]
-        except httpx.TransportError as error:
-            raise typer.BadParameter(f"nothing answers at {url}: {error}", param_hint="--url") from error
+    with complain(), Service(url) as service:
+        listed = service.get("/v1/models")["data"]
     _table(
         ("model", "family", "condition", "size", "parameters", "can"),
         [

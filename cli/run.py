@@ -59,7 +59,8 @@ def through_service(service: Service, request: Json, on_progress: OnProgress) ->
     for event in service.follow(job):
         if event["type"] == "step":
             on_progress(event["nfe_done"], event["nfe_total"])
-    job = service.get(job["links"]["self"])
+        if event["type"] == "done":
+            job = event["job"]
     if job["status"] != "succeeded":
         raise Refused(
             job.get("error") or {"title": f"the generation {job['status']}", "detail": job.get("status_reason")}
@@ -71,11 +72,18 @@ def through_service(service: Service, request: Json, on_progress: OnProgress) ->
 
 
 def in_process(request: Json, on_progress: OnProgress) -> Finished:
-    from jobs.request import GenerationRequest
-    from workers.local import generate
+    from jobs.request import GenerationRequest, RequestProblems
+    from workers.loading import ModelError
+    from workers.local import GenerationFailed, generate
 
-    outcome = generate(GenerationRequest.model_validate(request), on_progress)
-    return Finished([Image(image.data, image.seed) for image in outcome.images], outcome.diagnostics, outcome.usage)
+    try:
+        result = generate(GenerationRequest.model_validate(request), on_progress)
+    except RequestProblems as error:
+        errors = [{"pointer": problem.pointer, "detail": problem.detail} for problem in error.problems]
+        raise Refused({"title": "the request cannot be run", "errors": errors}) from error
+    except (GenerationFailed, ModelError) as error:
+        raise Refused({"title": str(error)}) from error
+    return Finished([Image(image.data, image.seed) for image in result.images], result.diagnostics, result.usage)
 
 
 @contextmanager
@@ -89,7 +97,7 @@ def complain() -> Iterator[None]:
     except Refused as refused:
         _fail(refused.lines())
     except httpx.TransportError as error:
-        _fail([f"the service does not answer: {error}"])
+        _fail([f"{error.request.url} does not answer: {error}"])
     except ValidationError as error:
         _fail(_lines(error))
 

@@ -51,7 +51,8 @@ def test_a_broken_stream_is_resumed_after_its_last_event() -> None:
     assert asked[1].headers["last-event-id"] == "1"
 
 
-def test_a_service_that_stays_away_is_an_error() -> None:
+def test_a_service_that_stays_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     service, _ = scripted(*[httpx.ConnectError("away")] * 6)
     with pytest.raises(httpx.ConnectError):
         list(service.follow(JOB))

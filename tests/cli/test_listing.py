@@ -31,4 +31,4 @@ def test_models_lists_what_the_worker_loaded(up: Up) -> None:
 def test_models_without_a_service_says_so() -> None:
     done = run(app, ["models", "--url", "http://127.0.0.1:9"])
     assert done.exit_code == 1
-    assert "nothing answers at http://127.0.0.1:9" in done.output
+    assert "http://127.0.0.1:9/v1/models does not answer" in done.output
