@@ -17,6 +17,7 @@ HELP = {
     "steps": "optimizer steps of the denoiser; a resumed run with fewer finishes its cosine earlier",
     "decoder_steps": "optimizer steps of the decoder alone, at the end",
     "batch": "samples per step",
+    "preview_steps": "sampling steps of the grid of samples, written eight times during the training",
 }
 
 

@@ -45,16 +45,17 @@ class Settings:
 
     seed: int = 0
     p_uncond: float = 0.1
-    scenes: int = 24_000
+    scenes: int = 16_000
     pool: int = 4_096
-    vae_steps: int = 1_100
-    steps: int = 4_000
-    decoder_steps: int = 600
+    vae_steps: int = 1_250
+    steps: int = 3_400
+    decoder_steps: int = 300
     batch: int = 32
+    preview_steps: int = 30
 
 
-QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, decoder_steps=2, batch=4)
-RESIZABLE = ("vae_steps", "steps", "decoder_steps")  # what may change when a run is resumed
+QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, decoder_steps=2, batch=4, preview_steps=2)
+RESIZABLE = ("vae_steps", "steps", "decoder_steps", "preview_steps")  # what may change when a run is resumed
 
 
 def claim_folder(settings: Settings, work: Path) -> None:
@@ -129,7 +130,7 @@ def train(settings: Settings, out: Path, work: Path) -> int:
 
     def preview(denoiser: Denoiser) -> None:
         """A grid of samples at w = 3 and a whole pipeline folder, both in the work folder."""
-        latents = sample(denoiser, tokenizer, PREVIEW_CAPTIONS * 2, draw_noise(16, seed=7), w=3.0)
+        latents = sample(denoiser, tokenizer, PREVIEW_CAPTIONS * 2, draw_noise(16, seed=7), 3.0, settings.preview_steps)
         save_grid(decode(vae, latents), 8, work / "samples.png")
         export_pipeline(vae, denoiser, tokenizer, work / "preview")
 

@@ -108,16 +108,17 @@ class Stage:
         self.step += 1
 
     def run(self, loss: Callable[[int, Generator], Tensor], preview: Callable[[], None] | None = None) -> nn.Module:
-        """Train to the end, with a progress bar; `preview` is called PREVIEWS times. Returns the average."""
+        """Train to the end, with a progress bar; `preview` is called up to PREVIEWS times. Returns the average."""
         bar = tqdm(total=self.recipe.steps, initial=self.step, desc=self.name, mininterval=2, smoothing=0.1)
         began = saved = time.monotonic()
         before = self.seconds
+        every = math.ceil(self.recipe.steps / PREVIEWS)
         while self.step < self.recipe.steps:
             self.advance(loss(self.step, self.generator))
             self.seconds = before + time.monotonic() - began
             bar.set_postfix_str(f"loss {self.recent_loss():.4f}", refresh=False)
             bar.update()
-            due = self.step % max(1, self.recipe.steps // PREVIEWS) == 0 or self.step == self.recipe.steps
+            due = self.step % every == 0 or self.step == self.recipe.steps
             if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.checkpoint()
                 saved = time.monotonic()

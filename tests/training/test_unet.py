@@ -1,0 +1,81 @@
+"""Noise levels, times and the weighted loss."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from training.sampling import draw_noise, sample_chunk
+from training.unet import Denoiser, denoising_loss, new_scheduler, noise_levels, stratified_times
+
+SHAPE = (64, 4, 16, 16)
+
+
+class Fixed(nn.Module):
+    """A denoiser that predicts the same value everywhere."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
+        return torch.full_like(x, self.value)
+
+
+def test_the_last_step_is_almost_pure_noise() -> None:
+    levels = noise_levels()
+    assert float(levels.alpha[-1]) < 0.0064
+    torch.testing.assert_close(levels.alpha**2 + levels.sigma**2, torch.ones(1000))
+
+
+def test_sampling_starts_at_the_last_step() -> None:
+    scheduler = new_scheduler()
+    for steps in (4, 30, 50):
+        scheduler.set_timesteps(steps)
+        assert int(scheduler.timesteps[0]) == 999
+
+
+def test_each_stratum_gets_one_time() -> None:
+    t = stratified_times(50, Generator().manual_seed(0))
+    assert (t // 20).tolist() == list(range(50))
+
+
+def test_the_loss_of_predicting_nothing_is_the_mean_weight() -> None:
+    levels = noise_levels()
+    snr = (levels.alpha / levels.sigma) ** 2
+    loss = denoising_loss(Fixed(0.0), torch.zeros(SHAPE), torch.zeros(64, 1), levels, Generator().manual_seed(0))  # type: ignore[arg-type]
+    expected = float((snr.clamp(max=5) / snr).mean())
+    assert abs(float(loss) - expected) < 0.02
+
+
+class Ideal(nn.Module):
+    """The exact noise prediction for data that is a constant image, and its text encoder: ids are the constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text_encoder = Constant()
+
+    def unet(self, x: Tensor, t: Tensor, cond: Tensor) -> "Output":
+        levels = noise_levels()
+        return Output((x - levels.alpha[t] * cond[:, :, None, None]) / levels.sigma[t])
+
+
+class Constant(nn.Module):
+    def forward(self, ids: Tensor) -> "Output":
+        return Output(ids.float())
+
+
+class Output:
+    def __init__(self, value: Tensor) -> None:
+        self.sample = self.last_hidden_state = value
+
+
+def test_sampling_lands_on_the_guided_mean() -> None:
+    """For point masses at c and u the guided target is u + w (c - u), in closed form, up to the last alpha."""
+    denoiser: Denoiser = Ideal()  # type: ignore[assignment]
+    ids, null, noise = torch.full((2, 1), 3), torch.full((1, 1), 1), draw_noise(2, seed=0)
+    for w in (1.0, 2.0, 4.0):
+        x = sample_chunk(denoiser, ids, null, noise, w, steps=10)
+        torch.testing.assert_close(x, torch.full_like(x, 1 + w * 2), atol=0.05, rtol=0)
+
+
+def test_the_noise_of_a_row_does_not_depend_on_the_others() -> None:
+    assert torch.equal(draw_noise(5, seed=9)[:2], draw_noise(2, seed=9))

@@ -1,0 +1,66 @@
+"""The card's two plots."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from training.intervals import Estimate
+from training.measure import Row
+
+WINDOW = 50
+
+
+def smooth(values: Sequence[float], window: int = WINDOW) -> list[float]:
+    """Means of consecutive windows."""
+    return [sum(values[i : i + window]) / len(values[i : i + window]) for i in range(0, len(values), window)]
+
+
+def plot_losses(losses: dict[str, Sequence[float]], path: Path) -> None:
+    """One panel per stage, logarithmic, averaged over WINDOW steps."""
+    figure, panels = plt.subplots(1, len(losses), figsize=(4 * len(losses), 2.8), layout="constrained")
+    for panel, (name, values) in zip(panels, losses.items(), strict=True):
+        means = smooth(values)
+        panel.plot([WINDOW * (i + 0.5) for i in range(len(means))], means, color="#2360E0", linewidth=1.5)
+        panel.set(yscale="log", title=name, xlabel="step")
+        panel.grid(alpha=0.3, which="both")
+    panels[0].set_ylabel(f"loss, mean of {WINDOW} steps")
+    save(figure, path)
+
+
+def plot_table(rows: Sequence[Row], path: Path) -> None:
+    """Accuracy, diversity and saturation against w, with 95 % intervals where there are any."""
+    figure, (right, varied, strong) = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
+    curve(right, rows, [row.singles["all"] for row in rows], "one object", "#2360E0")
+    curve(right, rows, [row.pairs["all"] for row in rows], "two objects", "#F98217")
+    right.set(title="all stated attributes right", ylim=(0, 1))
+    right.legend(frameon=False)
+    curve(varied, rows, [row.colour_entropy for row in rows], "", "#8B3FD9")
+    varied.set(title='colours of "a star": entropy, bits (most: 3)', ylim=(0, 3.1))
+    weights = [row.w for row in rows]
+    strong.plot(weights, [row.chroma for row in rows], "o-", color="#E03131", label="chroma of the things")
+    strong.plot(weights, [row.latent_std for row in rows], "s-", color="#37B24D", label="latent std")
+    strong.set(title="saturation", ylim=(0, None))
+    strong.legend(frameon=False)
+    for panel in (right, varied, strong):
+        panel.set_xscale("log")
+        panel.set_xticks(weights, [f"{w:g}" for w in weights])
+        panel.minorticks_off()
+        panel.set_xlabel("w")
+        panel.grid(alpha=0.3)
+    save(figure, path)
+
+
+def curve(panel: plt.Axes, rows: Sequence[Row], values: Sequence[Estimate], label: str, colour: str) -> None:
+    weights = [row.w for row in rows]
+    panel.plot(weights, [value.value for value in values], "o-", color=colour, label=label)
+    panel.fill_between(weights, [v.low for v in values], [v.high for v in values], color=colour, alpha=0.15)
+
+
+def save(figure: plt.Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
