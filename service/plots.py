@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from service.schemas import Validation
+from service.schemas import PlannedStep, Validation
 
 COLOURS = ("#2563eb", "#ea580c", "#059669", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#db2777")
 INK, FAINT, GRID = "#1f2937", "#6b7280", "#e5e7eb"
@@ -34,6 +34,8 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Title of each small plot and the columns it shows; one without a value in any column is left out."""
 LOGARITHMIC = {"sigma"}
+STEPPED = {"weight", "nfe", "batch_rows"}
+"""Constant over a step, so not joined by slopes."""
 PER_ROW = 3
 
 # Fonts and text layout of matplotlib are shared by the process and made for one thread.
@@ -49,6 +51,7 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "xtick.color": FAINT,
@@ -85,13 +88,24 @@ def _panel(axes: Axes, title: str, names: Sequence[str], images: Sequence[dict[s
         for name in names:
             if (values := image["columns"].get(name)) is not None:
                 steps, heights = _by_step(image["columns"], values)
-                marker = "o" if len(steps) <= 2 else ""
-                axes.plot(steps, heights, color=COLOURS[place % len(COLOURS)], marker=marker, markersize=3, alpha=0.9)
+                axes.plot(
+                    steps,
+                    heights,
+                    color=COLOURS[place % len(COLOURS)],
+                    marker="o" if len(steps) <= 2 else "",
+                    markersize=3,
+                    alpha=0.85,
+                    drawstyle="steps-mid" if name in STEPPED else "default",
+                    # Equal lines lie on each other: the ones below are wider, so that each is seen.
+                    linewidth=1.4 + 0.9 * (len(images) - 1 - place) / max(1, len(images) - 1),
+                )
     axes.set_title(title)
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if LOGARITHMIC.intersection(names):
         axes.set_yscale("log")
+    if {"nfe", "batch_rows"}.intersection(names):
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
 def _by_step(columns: dict[str, list[float | None]], values: list[float | None]) -> tuple[list[float], list[float]]:
@@ -118,15 +132,17 @@ def plot_schedule(planned: Validation) -> bytes:
     with _lock, matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(8, 4.2), layout="constrained")
         weight, nfe = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        steps = [step.step for step in planned.steps]
-        guided = [float("nan") if step.weight is None else step.weight for step in planned.steps]
+        begun = [step for step in planned.steps if step.call == 0]
+        steps = [step.step for step in begun]
+        guided = [float("nan") if step.weight is None else step.weight for step in begun]
         weight.plot(steps, guided, color=COLOURS[0], drawstyle="steps-mid", marker="o", markersize=3)
-        off = [step.step for step in planned.steps if step.weight is None]
+        off = [step.step for step in begun if step.weight is None]
         weight.plot(off, [1] * len(off), color=FAINT, linestyle="", marker="o", markersize=3, markerfacecolor="white")
         weight.axhline(1, color=FAINT, linewidth=0.8, linestyle=":")
         weight.set_title(f"{planned.guidance['combiner']['type']} on {planned.model}: guidance weight (open: off)")
-        _sigma_axis(weight, planned)
-        nfe.bar(steps, [step.nfe for step in planned.steps], color=COLOURS[2], width=0.8)
+        _sigma_axis(weight, begun)
+        spent = [sum(step.nfe for step in planned.steps if step.step == number) for number in steps]
+        nfe.bar(steps, spent, color=COLOURS[2], width=0.8)
         nfe.set_title(f"evaluations: {planned.nfe}, plain CFG {planned.cfg_nfe}")
         nfe.set_xlabel(f"step of {planned.sampler['type']}")
         for axes in (weight, nfe):
@@ -135,9 +151,8 @@ def plot_schedule(planned: Validation) -> bytes:
         return _bytes(figure, "svg")
 
 
-def _sigma_axis(axes: Axes, planned: Validation) -> None:
+def _sigma_axis(axes: Axes, steps: Sequence[PlannedStep]) -> None:
     """Noise levels along the top: the unit of intervals."""
-    steps = planned.steps
     chosen = sorted({round(place * (len(steps) - 1) / 6) for place in range(7)})
     labels = ["inf" if steps[i].sigma is None else f"{steps[i].sigma:.3g}" for i in chosen]
     top = axes.secondary_xaxis("top")

@@ -1,0 +1,38 @@
+"""A real Redis for every test that asks for one: started once, emptied before each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from jobs.connection import connect
+from jobs.embedded import EmbeddedRedis
+from jobs.settings import Settings
+from jobs.store import JobStore
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path_factory.mktemp("embedded")) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(redis_server: EmbeddedRedis, tmp_path: Path) -> Settings:
+    """Every step is an event, and a silent stream is soon noticed."""
+    return Settings(redis_url=redis_server.url, data_dir=tmp_path, step_event_seconds=0, heartbeat_seconds=0.05)
+
+
+@pytest.fixture
+def connection(settings: Settings) -> Iterator[redis.Redis]:
+    with connect(settings) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def store(connection: redis.Redis, settings: Settings) -> JobStore:
+    return JobStore(connection, settings)
