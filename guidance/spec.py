@@ -42,7 +42,7 @@ class GuidanceSpec(BaseModel):
         if not isinstance(data, dict):
             return data
         filled = {key: value for key, value in data.items() if value is not None}  # null: as if left out
-        if (name := filled.get("preset")) is not None:
+        if isinstance(name := filled.get("preset"), str):  # anything else fails its own field
             if name not in PRESETS:
                 raise ValueError(f"preset {name!r} is unknown; there are {', '.join(sorted(PRESETS))}")
             filled = PRESETS[name].guidance | filled
