@@ -20,10 +20,11 @@ class Refused(Exception):
         self.problem = problem
 
     def lines(self) -> Iterator[str]:
-        """What a person wants to read: the title, the detail, and one line per place in the request."""
+        """What a person wants to read: the title, then one line per place in the request, or else the detail."""
+        errors = self.problem.get("errors") or []
         title, detail = self.problem.get("title", "refused"), self.problem.get("detail")
-        yield f"{title}: {detail}" if detail and detail != title else str(title)
-        for error in self.problem.get("errors") or []:
+        yield str(title) if errors or not detail else f"{title}: {detail}"
+        for error in errors:
             yield f"  {error.get('pointer') or '/'}: {error.get('detail')}"
 
 

@@ -68,18 +68,21 @@ class Supervisor:
             if isinstance(news, signal.Signals):
                 say(f"{news.name}: stopping")
                 return 0
-            if not self._restart(news):
+            if not self._worth_restarting(news, announced):
                 return 1
+            self._start(self.roles[news.name])
 
-    def _restart(self, child: Child) -> bool:
-        how = ending(child.process.returncode)
-        now = time.monotonic()
+    def _worth_restarting(self, child: Child, announced: bool) -> bool:
+        """Whether an unasked end is taken for an accident; before everything was ready it is a wrong setting."""
+        how, now = ending(child.process.returncode), time.monotonic()
         self.crashes.append(now)
+        if not announced:
+            say(f"{child.name} {how} before the service was ready: giving up")
+            return False
         if len(self.crashes) == CRASHES and now - self.crashes[0] < WITHIN_SECONDS:
             say(f"{child.name} {how}: {CRASHES} ends within {WITHIN_SECONDS:.0f} s, giving up")
             return False
         say(f"{child.name} {how}: starting it again")
-        self._start(self.roles[child.name])
         return True
 
     def stop(self) -> None:

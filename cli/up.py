@@ -64,6 +64,7 @@ def serve(port: Port = None, host: Host = None, fd: Annotated[int | None, typer.
     import uvicorn
 
     listener = socket.socket(fileno=fd) if fd is not None else _listen()
+    print(f"guidepost gateway listens on {url(listener)}", flush=True)
     config = uvicorn.Config("service.app:create_app", factory=True, log_level="info", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])
 
@@ -129,8 +130,13 @@ def _redis() -> Iterator[None]:
 def _service(listener: socket.socket) -> "Service":
     from cli.client import Service
 
+    return Service(url(listener))
+
+
+def url(listener: socket.socket) -> str:
+    """Where a client on this machine finds it."""
     host, port = listener.getsockname()[:2]
-    return Service(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
 
 
 def _roles(listener: socket.socket, workers: int) -> list["Role"]:

@@ -1,4 +1,4 @@
-"""A whole service from `guidepost up`: started once, with the analytic model, for every test that talks to one."""
+"""A whole service from `guidepost up`: started once, for every test that talks to one."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ class Up:
 def started(folder: Path, *arguments: str) -> Iterator[Up]:
     log = folder / "up.log"
     argv = [sys.executable, "-m", "cli", "up", "--port", "0", "--data-dir", str(folder / "data"), *arguments]
-    env = {**os.environ, "GUIDEPOST_MODELS": "gaussians", "GUIDEPOST_REDIS_URL": "", "PYTHONPATH": os.getcwd()}
+    env = {**os.environ, "GUIDEPOST_MODELS": "gaussians,shapes", "GUIDEPOST_REDIS_URL": "", "PYTHONPATH": os.getcwd()}
     with (
         log.open("w") as lines,
         subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=lines, text=True) as process,

@@ -52,27 +52,34 @@ def test_a_signal_ends_every_child() -> None:
     assert [started.process.poll() for started in supervisor.children.values()] == [-signal.SIGTERM] * 2
 
 
-def test_a_child_that_keeps_dying_ends_the_whole(capfd: pytest.CaptureFixture[str]) -> None:
-    supervisor = Supervisor([Role("a", python(FOREVER)), Role("b", python("raise SystemExit(3)"))], os.environ)
-    assert supervisor.run(lambda: False, lambda: None) == 1
+def test_a_child_that_keeps_dying_ends_the_whole(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    mark = tmp_path / "announced"
+    fails = f"import pathlib\nwhile not pathlib.Path({str(mark)!r}).exists(): pass\nexit(3)"
+    supervisor = Supervisor([Role("a", python(FOREVER)), Role("b", python(fails))], os.environ)
+    assert supervisor.run(lambda: True, mark.touch) == 1
     told = capfd.readouterr().err
     assert told.count("b ended with status 3: starting it again") == CRASHES - 1
     assert "giving up" in told
     assert supervisor.children["a"].process.returncode == -signal.SIGTERM
 
 
+def test_a_child_that_cannot_start_ends_the_whole_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    supervisor = Supervisor([Role("a", python(FOREVER)), Role("b", python("exit(3)"))], os.environ)
+    assert supervisor.run(lambda: False, lambda: None) == 1
+    assert "b ended with status 3 before the service was ready: giving up" in capfd.readouterr().err
+
+
 def test_a_child_that_died_once_is_started_again(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    dies_once = (
-        f"import os, pathlib; mark = pathlib.Path({str(mark)!r}); "
-        f"mark.exists() or (mark.touch(), os._exit(1)); mark.write_text('again'); {FOREVER}"
-    )
+    stop = "os.kill(os.getppid(), signal.SIGINT)"
+    again = f"import os, pathlib, signal; pathlib.Path({str(mark)!r}).exists() and {stop}; {FOREVER}"
+    supervisor = Supervisor([Role("a", python(again))], os.environ)
 
-    def again() -> bool:
-        return mark.exists() and mark.read_text() == "again"
+    def kill_it() -> None:
+        mark.touch()
+        supervisor.children["a"].process.kill()
 
-    supervisor = Supervisor([Role("a", python(dies_once))], os.environ)
-    assert supervisor.run(again, lambda: os.kill(os.getpid(), signal.SIGINT)) == 0
+    assert supervisor.run(lambda: True, kill_it) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
