@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from guidance.models.base import Model
 from guidance.models.gaussians import Gaussians
-from guidance.models.stable_diffusion import StableDiffusion
 from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from guidance.models.stable_diffusion import StableDiffusion
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +61,23 @@ def load(id: str, source: str, device: torch.device, dtype: torch.dtype) -> Mode
     if not folder.is_dir() and (source.startswith(("/", ".", "~")) or source == id):
         raise ModelError(f"{folder} is not a folder")
     try:
-        return StableDiffusion.load(folder if folder.is_dir() else source, id, device, dtype)
+        return _pipeline().load(folder if folder.is_dir() else source, id, device, dtype)
     except Exception as error:  # loaders raise whatever their file formats do
         broken = "; ".join(_broken(folder)) if folder.is_dir() else ""
         raise ModelError(broken or f"{source}: {error}") from error
+
+
+def _pipeline() -> type[StableDiffusion]:
+    """The adapter, imported when it is needed: transformers and diffusers take seconds, and chatter."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    from guidance.models.stable_diffusion import StableDiffusion
+
+    return StableDiffusion
 
 
 def _broken(folder: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ import torch
 from jobs import queue
 from jobs.settings import Settings
 from workers.loading import ModelError, load_all
+from workers.perform import insist
 from workers.runtime import Runtime
 from workers.watch import Watch
 
@@ -33,7 +34,9 @@ def run(settings: Settings) -> None:
     Runtime.current = runtime
     stop = _stop_on_signals()
     engine = runtime.engine.start()
-    watch = Watch(runtime).start()
+    watch = Watch(runtime)
+    insist(watch.renew)  # who reads "ready" may post at once
+    watching = watch.start()
     listeners = [_listener(settings, stop, f"{runtime.worker_id}-{k}") for k in range(settings.concurrency)]
     models = ", ".join(runtime.engine.models)
     print(f"guidepost worker {runtime.worker_id} ready: {models} on {_devices(runtime)}", flush=True)
@@ -45,7 +48,7 @@ def run(settings: Settings) -> None:
     runtime.engine.stop()
     engine.join()
     runtime.stopping.set()
-    watch.join()
+    watching.join()
 
 
 def _stop_on_signals() -> threading.Event:

@@ -50,7 +50,7 @@ def engine(model: Failing) -> Engine:
 @pytest.fixture
 def make_task(model: Failing) -> MakeTask:
     def make(id: str = "task", deadline: float | None = None, **fields: Any) -> Task:
-        body: dict[str, Any] = {"model": "small", "label": 0, "seed": 0, "sampler": {"type": "ddim", "steps": 4}} | fields
+        body = {"model": "small", "label": 0, "seed": 0, "sampler": {"type": "ddim", "steps": 4}} | fields
         return Task(id, resolve(GenerationRequest.model_validate(body), model.info), deadline)
 
     return make

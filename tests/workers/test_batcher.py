@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
@@ -34,8 +36,8 @@ def test_answers_come_in_the_order_of_the_branches_across_models_and_chunks(mode
 def test_only_the_row_at_fault_gets_the_error(model: Failing, bad: int) -> None:
     wanted = branches(model, [0, 1, 2, 3, 0, 1, 2])
 
-    def fault(batch: object, outputs: object) -> None:
-        if wanted[bad] in list(batch):
+    def fault(batch: Sequence[Branch], outputs: object) -> None:
+        if wanted[bad] in batch:
             raise RuntimeError("bad row")
 
     model.fault = fault

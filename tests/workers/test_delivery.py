@@ -37,9 +37,7 @@ def test_an_encoded_image_knows_its_size_and_hash(engine: Engine, make_task: Mak
 
 
 @pytest.mark.parametrize(("detail", "columns"), [("summary", False), ("full", True)])
-def test_the_document_holds_what_was_asked_for(
-    engine: Engine, make_task: MakeTask, detail: str, columns: bool
-) -> None:
+def test_the_document_holds_what_was_asked_for(engine: Engine, make_task: MakeTask, detail: str, columns: bool) -> None:
     task = make_task(diagnostics=detail, n=2)
     [outcome] = run_to_end(engine, [task])
     written = document(outcome, task.request)

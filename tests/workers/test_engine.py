@@ -17,7 +17,7 @@ from guidance.protocol import drive
 from guidance.trajectory import Trajectory
 from tests.workers.conftest import Failing, MakeTask, outcome, run_to_end, small_mixture, updates
 from workers.engine import Engine
-from workers.task import Outcome, Preview, Progress, Task
+from workers.task import Preview, Progress, Task
 
 SAMPLERS = ["ddim", "ddpm", "dpmpp_2m", "euler", "euler_ancestral", "heun", "lms", "unipc"]
 GUIDANCES: list[dict[str, Any]] = [
