@@ -23,8 +23,8 @@ class DynamicThreshold(Correction):
 
     type: Literal["dynamic_threshold"] = "dynamic_threshold"
     percentile: float = Field(0.995, gt=0, le=1)
-    bound: float = Field(1.0, gt=0, description="1 is the pixel range of the paper")
-    maximum: float | None = Field(None, gt=0, description="upper bound of s; null means none")
+    bound: float = Field(1.0, ge=1e-6, le=1e6, description="1 is the pixel range of the paper")
+    maximum: float | None = Field(None, ge=1e-6, le=1e6, description="upper bound of s; null means none")
     latent_ok: bool = Field(False, description="say true to use it on latents, whose range is not [-1, 1]")
 
     @model_validator(mode="after")

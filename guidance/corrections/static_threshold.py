@@ -18,7 +18,7 @@ class StaticThreshold(Correction):
     neutral: ClassVar[str] = "bound above every |denoised|"
 
     type: Literal["static_threshold"] = "static_threshold"
-    bound: float = Field(1.0, gt=0, description="1 is the pixel range of the paper")
+    bound: float = Field(1.0, ge=1e-6, le=1e6, description="1 is the pixel range of the paper")
     latent_ok: bool = Field(False, description="say true to use it on latents, whose range is not [-1, 1]")
 
     def correct(self, guided: Prediction, seen: dict[str, Prediction], step: Step) -> Prediction:
