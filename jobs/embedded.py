@@ -57,7 +57,11 @@ class EmbeddedRedis:
         return self.folder / "redis.log"
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:

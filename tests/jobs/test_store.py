@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+
 import pytest
 import redis
 
@@ -37,9 +40,6 @@ def test_queue_entries_are_json(store: JobStore) -> None:
     record = store.create(a_request())
     data = store.redis.hget(f"rq:job:{record.id}-1", "data")
     assert isinstance(data, bytes)
-    import json
-    import zlib
-
     function, _, arguments, _ = json.loads(zlib.decompress(data))
     assert (function, arguments) == ("workers.perform.perform", [record.id])
 

@@ -1,0 +1,31 @@
+"""Settings come from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobs.settings import Settings
+
+
+def test_variables_begin_with_guidepost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUIDEPOST_MAX_QUEUE", "7")
+    assert Settings().max_queue == 7
+
+
+def test_folders_are_absolute_so_that_every_process_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    settings = Settings(data_dir=Path("some/where"))
+    monkeypatch.chdir("/tmp")
+    assert settings.data_dir == Path("/some/where")
+    assert settings.artifacts == "file:///some/where/artifacts"
+
+
+def test_artifacts_may_live_elsewhere() -> None:
+    assert Settings(artifacts_url="s3://bucket/prefix").artifacts == "s3://bucket/prefix"
+
+
+def test_an_empty_redis_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUIDEPOST_REDIS_URL", "")
+    assert Settings().redis == "redis://127.0.0.1:6379/0"
