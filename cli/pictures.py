@@ -35,11 +35,6 @@ def grid(rows: Mapping[str, Sequence[bytes]], columns: Sequence[str]) -> Image.I
     return sheet
 
 
-def save(sheet: Image.Image, path: Path) -> None:
-    """As a palette PNG: a quarter of the size, and flat colours keep theirs."""
-    sheet.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
 def plot(columns: Mapping[str, Mapping[str, Sequence[Any]]], path: Path) -> None:
     """Per-step diagnostics, one line per spec, one panel per quantity, over the noise level."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

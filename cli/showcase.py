@@ -99,7 +99,7 @@ class Showcase:
         rows = {
             f"{caption}, seed {self.seed}": [one.images[0].data for one in row] for caption, row in finished.items()
         }
-        pictures.save(pictures.grid(rows, names), self.output / "grid.png")
+        pictures.grid(rows, names).save(self.output / "grid.png", optimize=True)
 
     def _plot(self, results: dict[str, Finished]) -> None:
         columns: dict[str, Any] = {
