@@ -28,9 +28,13 @@ def connect(settings: Settings) -> redis.Redis:
     )
 
 
-def connect_blocking(settings: Settings) -> redis.Redis:
-    """A client for calls that wait in Redis for something to happen."""
-    return redis.Redis.from_url(settings.redis, socket_connect_timeout=CONNECT_SECONDS)
+def connect_blocking(settings: Settings, seconds: float) -> redis.Redis:
+    """A client for calls that wait in Redis for up to `seconds`. A Redis that is silent for longer is away."""
+    return redis.Redis.from_url(
+        settings.redis,
+        socket_timeout=seconds + settings.redis_timeout_seconds,  # redis-py's own default, 5 s, would cut the wait off
+        socket_connect_timeout=CONNECT_SECONDS,
+    )
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:

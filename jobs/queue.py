@@ -58,7 +58,7 @@ def listen(settings: Settings, stop: threading.Event, name: str | None = None) -
 
     Outlives a Redis that goes away. A generation that runs when `stop` is set is finished first.
     """
-    connection = connect_blocking(settings)
+    connection = connect_blocking(settings, POLL_SECONDS)
     try:
         while not stop.is_set():
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,11 @@ from torch import Tensor
 
 from guidance.models.gaussians import Gaussians
 from guidance.protocol import Branch
+from jobs.connection import connect
+from jobs.embedded import EmbeddedRedis
 from jobs.request import GenerationRequest, resolve
+from jobs.settings import Settings
+from jobs.store import JobStore
 from workers.engine import Engine
 from workers.task import Outcome, Task
 
@@ -75,3 +79,21 @@ def run_to_end(engine: Engine, tasks: Sequence[Task]) -> list[Outcome]:
     engine.stop()
     engine.run()
     return [outcome(task) for task in tasks]
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path_factory.mktemp("worker")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def settings(redis_server: EmbeddedRedis) -> Settings:
+    return Settings(redis_url=redis_server.url, data_dir=redis_server.folder.parent, models="gaussians")
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[JobStore]:
+    connection = connect(settings)
+    yield JobStore(connection, settings)
+    connection.close()
