@@ -3,10 +3,12 @@
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 from cli.docs import ROOT, generated
 from jobs.request import GenerationRequest
@@ -53,6 +55,21 @@ def test_make_targets_that_the_readme_names_exist() -> None:
     }
     assert named
     assert named <= targets
+
+
+def test_the_api_table_names_the_routes_that_there_are() -> None:
+    document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+    there_are = {f"{verb.upper()} {path}" for path, item in document["paths"].items() for verb in item}
+    [section] = re.findall(r"^## API\n(.*?)^## ", README, flags=re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"`((?:GET|POST) /[^`?]+)", section))
+    assert named <= there_are
+    assert {route for route in there_are if "/v1/" in route} <= named
+
+
+def test_one_version_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert yaml.safe_load((ROOT / "openapi.yaml").read_text())["info"]["version"] == version
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_curl_example_is_a_valid_request() -> None:

@@ -4,6 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
+from cli.docs import ROOT
 from cli.main import app
 from guidance.catalogue import UNIONS, members
 from guidance.presets import PRESETS
@@ -32,3 +33,7 @@ def test_models_without_a_service_says_so() -> None:
     done = run(app, ["models", "--url", "http://127.0.0.1:9"])
     assert done.exit_code == 1
     assert "http://127.0.0.1:9/v1/models does not answer" in done.output
+
+
+def test_openapi_prints_what_the_file_holds() -> None:
+    assert run(app, ["openapi"]).output == (ROOT / "openapi.yaml").read_text()
