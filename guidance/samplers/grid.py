@@ -33,7 +33,8 @@ def spaced(steps: int, table: NoiseTable, spacing: Spacing, *, between: bool, ro
         return np.asarray(t[::-1][:steps])
     if spacing == "leading":
         return np.asarray((np.arange(points) * (train // points))[::-1][:steps] + table.steps_offset, dtype=np.float64)
-    return np.asarray(np.arange(train, 0, -train / steps).round() - 1, dtype=np.float64)
+    t = np.arange(train, 0, -train / steps)[:steps]  # rounding may add a point below zero
+    return np.asarray(t.round() - 1, dtype=np.float64)
 
 
 def karras(steps: int, high: float, low: float) -> Array:

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import diffusers
+import torch
 
 from guidance.noise import NoiseTable
 from guidance.prediction import Prediction
@@ -29,10 +30,19 @@ class Solver:
         known = inspect.signature(cls.__init__).parameters
         self.scheduler = cls(**{name: value for name, value in config.items() if name in known})
         self.scheduler.set_timesteps(sampler.steps)
+        self._cut(len(sampler.levels(table)))
         if hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(0)  # else each looks its first timestep up, and repeats confuse it
         self.options = sampler.step_options()
         self.takes_generator = "generator" in inspect.signature(self.scheduler.step).parameters
+
+    def _cut(self, calls: int) -> None:
+        """Trailing spacing ends in a step too many, at t = -1, where diffusers rounds past zero (61, 121 of 1000)."""
+        if len(self.scheduler.timesteps) > calls:
+            self.scheduler.timesteps = self.scheduler.timesteps[:calls]
+            if hasattr(self.scheduler, "sigmas"):
+                ended = self.scheduler.sigmas[-1:]
+                self.scheduler.sigmas = torch.cat([self.scheduler.sigmas[:calls], ended])
 
     def start(self, noise: Tensor) -> Tensor:
         """The sample that standard normal `noise` stands for at the first level."""
