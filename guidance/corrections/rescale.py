@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+ROUNDING = 1e-6
+"""A deviation below this share of the largest value is rounding of a constant, in float32."""
+
+
 def deviation(tensor: Tensor) -> Tensor:
     """Unbiased standard deviation over everything but the batch, kept broadcastable."""
     return tensor.std(dim=list(range(1, tensor.ndim)), keepdim=True)
@@ -38,6 +42,7 @@ class Rescale(Correction):
     def correct(self, guided: Prediction, seen: dict[str, Prediction], step: Step) -> Prediction:
         space: Space = "output" if self.space == "model" else self.space
         g = guided.view(space)
-        ratio = deviation(seen["cond"].view(space)) / deviation(g)
-        rescaled = g * ratio.nan_to_num(1.0, posinf=1.0)  # a constant g has no deviation to match: leave it
+        spread = deviation(g)
+        constant = spread <= ROUNDING * g.abs().amax(dim=list(range(1, g.ndim)), keepdim=True)
+        rescaled = g.where(constant, g * (deviation(seen["cond"].view(space)) / spread))  # a constant g stays
         return guided.replaced(self.phi * rescaled + (1 - self.phi) * g, space)

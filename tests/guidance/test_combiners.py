@@ -39,9 +39,9 @@ def test_cfg_asks_for_both_branches_and_extrapolates() -> None:
 def test_cfg_three_forms_are_one(weight: float) -> None:
     """u + w (c - u), c + gamma (c - u) and (1 + gamma) c - gamma u with gamma = w - 1."""
     gamma, value = weight - 1, guided(CFG(), a_step(weight), COND, UNCOND)
-    tolerance = {"rtol": 1e-12, "atol": 1e-12 * (1 + abs(weight))}
-    torch.testing.assert_close(value, COND + gamma * (COND - UNCOND), **tolerance)
-    torch.testing.assert_close(value, (1 + gamma) * COND - gamma * UNCOND, **tolerance)
+    rounding = 1e-12 * (1 + abs(weight))
+    torch.testing.assert_close(value, COND + gamma * (COND - UNCOND), rtol=1e-12, atol=rounding)
+    torch.testing.assert_close(value, (1 + gamma) * COND - gamma * UNCOND, rtol=1e-12, atol=rounding)
 
 
 @LAW

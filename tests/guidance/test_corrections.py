@@ -126,8 +126,8 @@ def test_rescale_at_1_has_the_deviation_of_the_conditional_prediction(
     kind: Kind, space: Literal["model", "v", "denoised"]
 ) -> None:
     after, view = rescaled(Rescale(phi=1, space=space), kind=kind), "output" if space == "model" else space
-    expected = prediction(COND, kind).view(view).std()  # type: ignore[arg-type]
-    torch.testing.assert_close(after.view(view).std(), expected)  # type: ignore[arg-type]
+    expected = prediction(COND, kind).view(view).std()
+    torch.testing.assert_close(after.view(view).std(), expected)
 
 
 @LAW
@@ -163,10 +163,12 @@ def test_rescale_equals_the_one_of_diffusers(phi: float, seed: int) -> None:
     torch.testing.assert_close(rescaled(Rescale(phi=phi), guided, cond).value, expected, rtol=1e-13, atol=1e-13)
 
 
-def test_rescale_of_a_constant_prediction_leaves_it() -> None:
-    """It has no deviation to match; diffusers divides by zero here."""
-    constant = torch.full_like(GUIDED, 0.3)
-    assert rescaled(Rescale(phi=1), constant).value.isfinite().all()
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.7, 1e3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rescale_of_a_constant_prediction_leaves_it(value: float, dtype: torch.dtype) -> None:
+    """It has no deviation to match but that of rounding; diffusers divides by it."""
+    constant = torch.full_like(GUIDED, value, dtype=dtype)
+    assert torch.equal(rescaled(Rescale(phi=1), constant, COND.to(dtype)).value, constant)
 
 
 def _as(before: Prediction, kind: Kind) -> Prediction:
