@@ -39,7 +39,7 @@ class StableDiffusion:
     def load(cls, source: str | Path, id: str, device: torch.device, dtype: torch.dtype) -> Self:
         """Load a folder, or a hub id. Raises OSError or ValueError naming the file that is missing or broken."""
         pipeline = StableDiffusionPipeline.from_pretrained(
-            source, torch_dtype=dtype, safety_checker=None, requires_safety_checker=False, low_cpu_mem_usage=False
+            source, dtype=dtype, safety_checker=None, requires_safety_checker=False, low_cpu_mem_usage=False
         )
         pipeline.set_progress_bar_config(disable=True)
         return cls(pipeline, id, device)
