@@ -94,6 +94,7 @@ def _without_null(schema: Json) -> Json:
     """A parameter is left out, not null."""
     if "anyOf" not in schema:
         return schema
+    kept: Json
     [kept] = [option for option in schema["anyOf"] if option.get("type") != "null"]
     return kept
 

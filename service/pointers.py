@@ -20,8 +20,8 @@ LONGEST_VALUE = 80
 
 
 def problem_items(errors: Sequence[Mapping[str, Any]], body: Any) -> list[ProblemItem]:
-    """One item per error of `RequestValidationError.errors()`."""
-    return [_item(error, body) for error in errors]
+    """One item per error of `RequestValidationError.errors()`, but for those that only follow from another."""
+    return [_item(error, body) for error in errors if error["type"] != "default_factory_not_called"]
 
 
 def _item(error: Mapping[str, Any], body: Any) -> ProblemItem:

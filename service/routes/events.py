@@ -39,7 +39,7 @@ async def stream_events(
     """Follow a generation: status, step, preview, image, done. Resumable; `gap` says what is no longer kept."""
     after = _number(last_event_id)
     record = await run_in_threadpool(shared.record, id)
-    if record.terminal and after >= record.seq:
+    if record.terminal and after == record.seq:
         return Response(status_code=204)  # tells a browser's EventSource to stop coming back
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx: pass each event on at once
     # A number that was not given out yet can only come from before a loss of data: go on from what there is.

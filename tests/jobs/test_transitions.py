@@ -19,10 +19,10 @@ class Generations(RuleBasedStateMachine):
 
     ids = Bundle("ids")
     tokens = Bundle("tokens")
+    store: JobStore
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.store = store
         self.status: dict[str, Status] = {}
         self.current: dict[str, str] = {}
         self.attempts: dict[str, int] = {}
@@ -117,8 +117,8 @@ class Generations(RuleBasedStateMachine):
 
 def test_any_order_of_calls(store: JobStore) -> None:
     run_state_machine_as_test(
-        lambda: Generations(store),
+        type("Bound", (Generations,), {"store": store}),
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -88,10 +88,14 @@ def test_done_is_told_when_the_stream_is_no_longer_kept(client: TestClient, work
 
 
 def test_an_id_from_before_a_loss_of_data_goes_on_from_what_there_is(client: TestClient, worker: StandIn) -> None:
+    [done] = events(client, ended(client, worker), after=1000)
+    assert (done["id"], done["type"]) == (6, "done")
+
+
+def test_a_stream_opened_with_such_an_id_goes_on_too(client: TestClient, worker: StandIn) -> None:
     id = post(client)["id"]
     with worker.at_work():
-        told = events(client, id, after=1000)
-    assert told[-1]["type"] == "done"
+        assert events(client, id, after=1000)[-1]["type"] == "done"
 
 
 def test_images_have_urls(client: TestClient, worker: StandIn, store: JobStore) -> None:
@@ -140,7 +144,7 @@ def test_a_stream_ends_when_its_generation_is_gone(app: FastAPI, client: TestCli
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 20, "١"])
 def test_an_id_that_is_no_number_is_refused(client: TestClient, worker: StandIn, last: str) -> None:
     id = ended(client, worker)
-    response = client.get(f"/v1/generations/{id}/events", headers={"Last-Event-ID": last.encode()})
+    response = client.get(f"/v1/generations/{id}/events", headers={b"Last-Event-ID": last.encode()})
     assert response.status_code == 422
     [error] = response.json()["errors"]
     assert (error["pointer"], error["location"], error["code"]) == ("/Last-Event-ID", "header", "invalid_event_id")
