@@ -1,0 +1,1 @@
+"""Guidepost against stock diffusers and against its own limits. A figure compares two things measured in one run."""

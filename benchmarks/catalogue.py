@@ -1,0 +1,14 @@
+"""Every benchmark by name: a module of this package with a docstring that says what it measures, and `run(bench)`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+NAMES = ("throughput", "single", "busy", "service", "exactness", "batching")
+"""In the order in which they run."""
+
+
+def benchmark(name: str) -> ModuleType:
+    """The module, imported when it is needed: torch and diffusers take seconds."""
+    return import_module(f"benchmarks.{name}")

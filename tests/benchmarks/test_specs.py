@@ -1,0 +1,52 @@
+"""Random requests: always runnable, always the same for a seed, and over every method."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from benchmarks.specs import STEPS, random_request
+from guidance.catalogue import members
+from guidance.info import ModelInfo
+from guidance.models.gaussians import Gaussians
+from guidance.noise import NoiseTable
+from jobs.request import GenerationRequest, resolve
+
+TEXT = ModelInfo(
+    id="text",
+    family="stable_diffusion",
+    condition="text",
+    width=64,
+    height=64,
+    max_size=64,
+    data="latent",
+    capabilities=frozenset({"null_condition", "condition_embedding"}),
+    prediction_type="eps",
+    noise=NoiseTable(),
+)
+
+
+def drawn(info: ModelInfo, count: int) -> list[GenerationRequest]:
+    random = Random(0)
+    return [random_request(random, info) for _ in range(count)]
+
+
+@pytest.mark.parametrize("info", [TEXT, Gaussians.pictures().info], ids=lambda info: info.id)
+def test_every_request_can_be_run(info: ModelInfo) -> None:
+    for request in drawn(info, 100):
+        assert resolve(request, info) == request
+        assert STEPS[0] <= request.sampler.steps <= STEPS[1]
+
+
+def test_a_seed_gives_the_same_requests() -> None:
+    assert drawn(TEXT, 20) == drawn(TEXT, 20)
+
+
+@pytest.mark.parametrize("stage", ["schedule", "condition", "combiner", "correction", "sampler"])
+def test_every_method_is_drawn(stage: str) -> None:
+    found: set[str] = set()
+    for request in drawn(TEXT, 300):
+        part = request.sampler if stage == "sampler" else getattr(request.guidance, stage)
+        found |= {method.type for method in (part if isinstance(part, list) else [part])}
+    assert found == {method.type_name() for method in members(stage)}
