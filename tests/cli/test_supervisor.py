@@ -76,8 +76,9 @@ def test_a_child_that_died_once_is_started_again(tmp_path: Path) -> None:
     supervisor = Supervisor([Role("a", python(again))], os.environ)
 
     def kill_it() -> None:
-        mark.touch()
         supervisor.children["a"].process.kill()
+        supervisor.children["a"].process.wait()
+        mark.touch()
 
     assert supervisor.run(lambda: True, kill_it) == 0
 
