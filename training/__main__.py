@@ -15,8 +15,8 @@ HELP = {
     "pool": "number of rendered scenes the autoencoder sees",
     "vae_steps": "optimizer steps of the autoencoder",
     "steps": "optimizer steps of the denoiser; a resumed run with fewer finishes its cosine earlier",
-    "decoder_steps": "optimizer steps of the decoder alone, at the end",
     "batch": "samples per step",
+    "rate": "peak learning rate of the denoiser",
     "preview_steps": "sampling steps of the grid of samples, written eight times during the training",
 }
 

@@ -37,7 +37,7 @@ class Model:
 
 def load(folder: Path) -> Model:
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-    denoiser = Denoiser(pipeline.unet, pipeline.text_encoder).to(memory_format=torch.channels_last)
+    denoiser = Denoiser(pipeline.unet, pipeline.text_encoder).channels_last()
     return Model(denoiser.eval(), pipeline.vae.eval(), pipeline.tokenizer)
 
 
@@ -89,15 +89,15 @@ class Row:
     latent_std: float
 
 
-def sampled(model: Model, questions: Questions, w: float, cache: Path) -> Tensor:
+def sampled(model: Model, questions: Questions, w: float, steps: int, cache: Path) -> Tensor:
     """Latents of every question at weight w, from `cache` if the same network has answered the same questions."""
-    digest = hashlib.sha256(repr((questions.captions, w)).encode() + questions.noise.numpy().tobytes())
+    digest = hashlib.sha256(repr((questions.captions, w, steps)).encode() + questions.noise.numpy().tobytes())
     for weight in model.denoiser.state_dict().values():
         digest.update(weight.contiguous().numpy().tobytes())
     path = cache / f"w-{w:g}.pt"
     if path.exists() and (saved := torch.load(path, weights_only=True))["key"] == digest.hexdigest():
         return cast(Tensor, saved["latents"])
-    latents = sample(model.denoiser, model.tokenizer, questions.captions, questions.noise, w)
+    latents = sample(model.denoiser, model.tokenizer, questions.captions, questions.noise, w, steps)
     save_atomically({"key": digest.hexdigest(), "latents": latents}, path)
     return latents
 

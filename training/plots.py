@@ -2,32 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
 
 from training.intervals import Estimate
 from training.measure import Row
 
-WINDOW = 50
 
-
-def smooth(values: Sequence[float], window: int = WINDOW) -> list[float]:
-    """Means of consecutive windows."""
-    return [sum(values[i : i + window]) / len(values[i : i + window]) for i in range(0, len(values), window)]
-
-
-def plot_losses(losses: dict[str, Sequence[float]], path: Path) -> None:
-    """One panel per stage, logarithmic, averaged over WINDOW steps."""
+def plot_losses(losses: dict[str, Sequence[float]], window: int, path: Path) -> None:
+    """One panel per stage, logarithmic; each value is the mean of `window` steps."""
     figure, panels = plt.subplots(1, len(losses), figsize=(4 * len(losses), 2.8), layout="constrained")
-    for panel, (name, values) in zip(panels, losses.items(), strict=True):
-        means = smooth(values)
-        panel.plot([WINDOW * (i + 0.5) for i in range(len(means))], means, color="#2360E0", linewidth=1.5)
+    for panel, (name, means) in zip(panels, losses.items(), strict=True):
+        panel.plot([window * (i + 0.5) for i in range(len(means))], means, color="#2360E0", linewidth=1.5)
         panel.set(yscale="log", title=name, xlabel="step")
         panel.grid(alpha=0.3, which="both")
-    panels[0].set_ylabel(f"loss, mean of {WINDOW} steps")
+    panels[0].set_ylabel(f"loss, mean of {window} steps")
     save(figure, path)
 
 
@@ -54,13 +50,25 @@ def plot_table(rows: Sequence[Row], path: Path) -> None:
     save(figure, path)
 
 
-def curve(panel: plt.Axes, rows: Sequence[Row], values: Sequence[Estimate], label: str, colour: str) -> None:
+def curve(panel: Axes, rows: Sequence[Row], values: Sequence[Estimate], label: str, colour: str) -> None:
     weights = [row.w for row in rows]
     panel.plot(weights, [value.value for value in values], "o-", color=colour, label=label)
     panel.fill_between(weights, [v.low for v in values], [v.high for v in values], color=colour, alpha=0.15)
 
 
-def save(figure: plt.Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
     plt.close(figure)
+
+
+def plot_samples(pictures: Tensor, captions: Sequence[str], columns: int, path: Path) -> None:
+    """Pictures (N, 3, H, W) in [0, 1] with their captions above them."""
+    rows = -(-len(captions) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.6 * columns, 1.95 * rows), layout="constrained")
+    for panel in axes.flat:
+        panel.axis("off")
+    for panel, picture, caption in zip(axes.flat, pictures.clamp(0, 1), captions, strict=False):
+        panel.imshow(picture.permute(1, 2, 0).numpy(), interpolation="nearest")
+        panel.set_title("\n".join(wrap(caption, 22)), fontsize=8)
+    save(figure, path)

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Generator, Tensor
+from torch import Generator
 from transformers import CLIPTokenizer
 
 from training.captions import EMPTY, draw_claims, phrase
@@ -17,18 +17,16 @@ from training.dropout import drop_condition
 from training.export import export_pipeline
 from training.latents import cached_latents
 from training.pictures import draw_pictures
+from training.record import WINDOW, smooth, write_json
 from training.sampling import draw_noise, sample
 from training.sheet import save_grid
-from training.stage import Recipe, Stage
+from training.stage import Loss, Recipe, Stage, save_atomically, shares
 from training.text import new_tokenizer, token_ids
-from training.unet import Denoiser, denoising_loss, new_denoiser, noise_levels
+from training.unet import Denoiser, denoising_loss, new_denoiser, noise_levels, stratified_times
 from training.vae import (
     decode,
-    decoder_loss,
-    encode,
-    freeze_encoder,
+    draw_latent_noise,
     new_vae,
-    to_signed,
     training_batch,
     vae_loss,
     whiten,
@@ -48,14 +46,16 @@ class Settings:
     scenes: int = 16_000
     pool: int = 4_096
     vae_steps: int = 1_250
-    steps: int = 3_400
-    decoder_steps: int = 300
+    steps: int = 2_600
     batch: int = 32
+    rate: float = 6e-4
     preview_steps: int = 30
 
 
-QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, decoder_steps=2, batch=4, preview_steps=2)
-RESIZABLE = ("vae_steps", "steps", "decoder_steps", "preview_steps")  # what may change when a run is resumed
+QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, batch=4, preview_steps=2)
+POOL_SEED = 101
+STAGES = ("vae", "denoiser")
+RESIZABLE = ("vae_steps", "steps", "batch", "rate", "preview_steps")  # may change on resuming
 
 
 def claim_folder(settings: Settings, work: Path) -> None:
@@ -73,33 +73,27 @@ def claim_folder(settings: Settings, work: Path) -> None:
     path.write_text(json.dumps(mine, indent=1))
 
 
-def train_vae(settings: Settings, pool: Tensor, work: Path) -> AutoencoderKL:
-    """The autoencoder, whitened."""
+def train_vae(settings: Settings, work: Path) -> AutoencoderKL:
+    """The autoencoder, whitened; kept as whitened.pt when it is done."""
+    path = work / "whitened.pt"
+    if path.exists():
+        vae = new_vae().eval().requires_grad_(False)
+        vae.load_state_dict(torch.load(path, weights_only=True))
+        return vae
+    pool = draw_pictures(settings.pool, settings.seed + POOL_SEED)
     torch.manual_seed(settings.seed + 1)  # initial weights; layers draw them from the global generator
     stage = Stage("vae", new_vae(), Recipe(settings.vae_steps, 1.5e-3, 50, 0.998), settings.seed + 1, work)
     vae = cast(AutoencoderKL, stage.model)
 
-    def loss(step: int, generator: Generator) -> Tensor:
-        return vae_loss(vae, training_batch(pool, step / settings.vae_steps, settings.batch, generator), generator)
+    def draw(step: int, generator: Generator) -> list[Loss]:
+        x = training_batch(pool, step / settings.vae_steps, settings.batch, generator)
+        noise = draw_latent_noise(x, generator)
+        return [partial(vae_loss, vae, x[rows], noise[rows]) for rows in shares(len(x))]
 
-    average = cast(AutoencoderKL, stage.run(loss))
+    average = cast(AutoencoderKL, stage.run(draw))
     whiten(average, pool[:2048])
+    save_atomically(average.state_dict(), path)
     return average
-
-
-def train_decoder(settings: Settings, vae: AutoencoderKL, pool: Tensor, work: Path) -> AutoencoderKL:
-    """The same autoencoder with its decoder trained further, on whole pictures; latents keep their meaning."""
-    latents = encode(vae, pool)
-    vae = deepcopy(vae)
-    freeze_encoder(vae)
-    stage = Stage("decoder", vae, Recipe(settings.decoder_steps, 1e-3, 20, 0.995), settings.seed + 3, work)
-    count = max(1, settings.batch // 4)
-
-    def loss(step: int, generator: Generator) -> Tensor:
-        rows = torch.randint(len(pool), (count,), generator=generator)
-        return decoder_loss(cast(AutoencoderKL, stage.model), to_signed(pool[rows]), latents[rows], generator)
-
-    return cast(AutoencoderKL, stage.run(loss))
 
 
 def train_denoiser(
@@ -108,25 +102,39 @@ def train_denoiser(
     """UNet and text encoder, with a fresh caption at every sight of a scene and condition dropout."""
     scenes, latents = cached_latents(vae, settings.scenes, settings.seed + 1000, work / "latents.pt")
     torch.manual_seed(settings.seed + 2)
-    model = new_denoiser(tokenizer).to(memory_format=torch.channels_last)
-    stage = Stage("denoiser", model, Recipe(settings.steps, 8e-4, 150, 0.999), settings.seed + 2, work)
+    model = new_denoiser(tokenizer).channels_last()
+    stage = Stage("denoiser", model, Recipe(settings.steps, settings.rate, 150, 0.999), settings.seed + 2, work)
     levels, null = noise_levels(), token_ids(tokenizer, [EMPTY])[0]
 
-    def loss(step: int, generator: Generator) -> Tensor:
+    def draw(step: int, generator: Generator) -> list[Loss]:
         rows = torch.randint(len(scenes), (settings.batch,), generator=generator)
         captions = [phrase(draw_claims(scenes[row], generator)) for row in rows.tolist()]
         ids, _ = drop_condition(token_ids(tokenizer, captions), null, settings.p_uncond, generator)
-        return denoising_loss(model, latents[rows], ids, levels, generator)
+        t, z = stratified_times(settings.batch, generator), latents[rows]
+        eps = torch.randn(z.shape, generator=generator)
+        return [
+            partial(denoising_loss, model, z[part], ids[part], t[part], eps[part], levels)
+            for part in shares(settings.batch)
+        ]
 
-    return cast(Denoiser, stage.run(loss, lambda: preview(cast(Denoiser, stage.average.eval()))))
+    return cast(Denoiser, stage.run(draw, lambda: preview(cast(Denoiser, stage.average.eval()))))
+
+
+def write_log(settings: Settings, work: Path, path: Path) -> None:
+    """What the model card tells of the run: settings, and steps, seconds and losses of every stage."""
+    stages = {}
+    for name in STAGES:
+        saved = torch.load(work / f"{name}.pt", weights_only=True)
+        losses = [round(loss, 5) for loss in smooth(saved["losses"])]
+        stages[name] = {"steps": saved["step"], "seconds": round(saved["seconds"]), "losses": losses}
+    write_json({"settings": asdict(settings), "window": WINDOW, "stages": stages}, path)
 
 
 def train(settings: Settings, out: Path, work: Path) -> int:
     """Train everything and write the pipeline folder `out`; returns its size in bytes."""
     claim_folder(settings, work)
     tokenizer = new_tokenizer()
-    pool = draw_pictures(settings.pool, settings.seed + 101)
-    vae = train_vae(settings, pool, work)
+    vae = train_vae(settings, work)
 
     def preview(denoiser: Denoiser) -> None:
         """A grid of samples at w = 3 and a whole pipeline folder, both in the work folder."""
@@ -135,5 +143,6 @@ def train(settings: Settings, out: Path, work: Path) -> int:
         export_pipeline(vae, denoiser, tokenizer, work / "preview")
 
     denoiser = train_denoiser(settings, vae, tokenizer, work, preview)
-    vae = train_decoder(settings, vae, pool, work)
-    return export_pipeline(vae, denoiser, tokenizer, out)
+    size = export_pipeline(vae, denoiser, tokenizer, out)
+    write_log(settings, work, out / "assets" / "training.json")
+    return size

@@ -30,6 +30,6 @@ def labels(masks: Tensor) -> Tensor:
 def blobs(picture: Tensor) -> list[Tensor]:
     """Masks (H, W) of the coloured blobs of one picture (3, H, W), the largest first, specks left out."""
     label = labels(coloured(picture[None]))[0]
-    names, sizes = label[label > 0].unique(return_counts=True)
-    order = sizes.argsort(descending=True)
-    return [label == names[i] for i in order.tolist() if sizes[i] >= SMALLEST]
+    sizes = torch.bincount(label[label > 0], minlength=1)
+    order = sizes.argsort(descending=True)[: int((sizes >= SMALLEST).sum())]
+    return [label == name for name in order.tolist()]

@@ -3,7 +3,8 @@
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from tqdm import tqdm
 
 CHECKPOINT_SECONDS = 60.0
 PREVIEWS = 8
+SHARES = 2  # parts of a batch computed side by side; fixed, because it decides the order of sums
+Loss = Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,16 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
 
 
-class Stage:
-    """Trains `model` on `loss(step, generator)` until `recipe.steps`, from the last checkpoint if there is one.
+def shares(count: int) -> list[slice]:
+    """Rows of a batch of `count` for each share: every SHARES-th."""
+    return [slice(start, None, SHARES) for start in range(min(SHARES, count))]
 
-    All randomness of the loss must come from the given generator, whose state is part of the checkpoint: a stopped
-    and resumed stage computes the same bits as an uninterrupted one.
+
+class Stage:
+    """Trains `model` until `recipe.steps`, from the last checkpoint if there is one.
+
+    All randomness must come from the given generator while a step's shares are drawn. Its state is part of the
+    checkpoint: a stopped and resumed stage computes the same bits as an uninterrupted one.
     """
 
     def __init__(self, name: str, model: nn.Module, recipe: Recipe, seed: int, folder: Path) -> None:
@@ -63,6 +71,8 @@ class Stage:
             model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
         )
         self.generator = Generator().manual_seed(seed)
+        self.weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.threads = ThreadPoolExecutor(SHARES, initializer=torch.set_num_threads, initargs=(1,))
         self.step = 0
         self.seconds = 0.0
         self.losses: list[float] = []
@@ -95,26 +105,42 @@ class Stage:
         decay = min(self.recipe.decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
 
-    def advance(self, loss: Tensor) -> None:
-        """One optimizer step on `loss`."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+    def gradients(self, loss: Loss) -> tuple[float, list[Tensor]]:
+        """Value and gradients of one share of a step's loss."""
+        value = loss()
+        return float(value.detach()), list(torch.autograd.grad(value, self.weights))
+
+    def advance(self, shares: Sequence[Loss]) -> None:
+        """One optimizer step on the mean of the shares' losses, each computed by a thread of its own.
+
+        One core per share beats all cores on each operation: nothing waits for the slower core until the very end.
+        The gradients are added in the order of the shares, so the result does not depend on who was faster.
+        """
+        results = list(self.threads.map(self.gradients, shares))
+        for weight, *parts in zip(self.weights, *(grads for _, grads in results), strict=True):
+            # in the weight's own memory order: the fused optimizer reads both as flat arrays
+            weight.grad = torch.empty_like(weight).copy_(torch.stack(parts).mean(0))
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.step)
         self.optimizer.step()
         self.update_average()
-        self.losses.append(float(loss.detach()))
+        self.losses.append(sum(value for value, _ in results) / len(results))
         self.step += 1
 
-    def run(self, loss: Callable[[int, Generator], Tensor], preview: Callable[[], None] | None = None) -> nn.Module:
-        """Train to the end, with a progress bar; `preview` is called up to PREVIEWS times. Returns the average."""
+    def run(
+        self, draw: Callable[[int, Generator], Sequence[Loss]], preview: Callable[[], None] | None = None
+    ) -> nn.Module:
+        """Train to the end, with a progress bar; returns the average.
+
+        `draw` gives a step's shares; `preview` is called up to PREVIEWS times.
+        """
         bar = tqdm(total=self.recipe.steps, initial=self.step, desc=self.name, mininterval=2, smoothing=0.1)
         began = saved = time.monotonic()
         before = self.seconds
         every = math.ceil(self.recipe.steps / PREVIEWS)
         while self.step < self.recipe.steps:
-            self.advance(loss(self.step, self.generator))
+            self.advance(draw(self.step, self.generator))
             self.seconds = before + time.monotonic() - began
             bar.set_postfix_str(f"loss {self.recent_loss():.4f}", refresh=False)
             bar.update()

@@ -1,11 +1,9 @@
 """`python -m training.table`: measure what the guidance weight does to the shipped model."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +12,7 @@ from tqdm import tqdm
 from training.intervals import Estimate
 from training.measure import Model, Questions, Row, assess, draw_questions, load, sampled, validate
 from training.plots import plot_table
+from training.record import write_json
 from training.sampling import STEPS
 from training.sheet import save_grid
 
@@ -50,34 +49,22 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join([HEADER, "|" + "---|" * (HEADER.count("|") - 1), *(line(row) for row in rows)]) + "\n"
 
 
-def estimates(tree: Any) -> Any:
-    """Estimates as plain dictionaries, anywhere in a tree of dictionaries."""
-    if isinstance(tree, Estimate):
-        return asdict(tree)
-    return {name: estimates(part) for name, part in tree.items()} if isinstance(tree, dict) else tree
-
-
-def tabulate(model: Model, questions: Questions, out: Path, cache: Path) -> list[Row]:
+def tabulate(model: Model, questions: Questions, steps: int, out: Path, cache: Path) -> list[Row]:
     """The w table as JSON, Markdown, plot and contact sheet, all in `out`."""
     rows: list[Row] = []
     sheet: list[Tensor] = []
     for w in tqdm(WEIGHTS, desc="weights"):
-        row, pictures = assess(model, questions, w, sampled(model, questions, w, cache))
+        row, pictures = assess(model, questions, w, sampled(model, questions, w, steps, cache))
         rows.append(row)
         sheet.append(pictures[:COLUMNS])
         print(line(row), flush=True)
     captions = questions.captions[:COLUMNS]
     report = {"weights": [asdict(row) for row in rows], "sheet": captions, "seed": SEED}
-    write_json(report | {"steps": STEPS, "scheduler": "DDIM, eta 0, trailing"}, out / "table.json")
+    write_json(report | {"steps": steps, "scheduler": "DDIM, eta 0, trailing"}, out / "table.json")
     (out / "table.md").write_text(markdown(rows))
     plot_table(rows, out / "table.png")
     save_grid(torch.cat(sheet), COLUMNS, out / "sheet.png", zoom=1)
     return rows
-
-
-def write_json(tree: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(tree, indent=1) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -88,11 +75,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--singles", type=int, default=200, help="one-object captions at each weight")
     parser.add_argument("--pairs", type=int, default=60, help="two-object captions at each weight")
     parser.add_argument("--opens", type=int, default=64, help='samples of "a star" at each weight')
+    parser.add_argument("--steps", type=int, default=STEPS, help="sampling steps")
     given = parser.parse_args(arguments)
     out = given.out or given.model / "assets"
     model = load(given.model)
-    write_json(estimates(validate(model, VALIDATION, SEED + 5)), out / "checker.json")
-    tabulate(model, draw_questions(given.singles, given.pairs, given.opens, SEED), out, given.cache)
+    write_json(validate(model, VALIDATION, SEED + 5), out / "checker.json")
+    questions = draw_questions(given.singles, given.pairs, given.opens, SEED)
+    tabulate(model, questions, given.steps, out, given.cache)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The denoiser: a two-level UNet over 4x16x16 latents with cross-attention to the caption, and its loss."""
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -61,6 +62,10 @@ class Denoiser(nn.Module):
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
 
+    def channels_last(self) -> "Denoiser":
+        """Convolution weights in the order that is a fifth faster on CPUs; in place."""
+        return cast(Denoiser, cast(Any, self).to(memory_format=torch.channels_last))
+
     def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
         """Predicted noise (N, 4, 16, 16) for noisy latents x at network times t (N,) under captions ids (N, L)."""
         cond = self.text_encoder(ids).last_hidden_state
@@ -94,12 +99,10 @@ def stratified_times(count: int, generator: Generator) -> Tensor:
 
 
 def denoising_loss(
-    denoiser: Denoiser, latents: Tensor, ids: Tensor, levels: NoiseLevels, generator: Generator
+    denoiser: Denoiser, latents: Tensor, ids: Tensor, t: Tensor, eps: Tensor, levels: NoiseLevels
 ) -> Tensor:
     """Error of the predicted noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023, arXiv:2303.09556, eq. 8)."""
-    t = stratified_times(len(latents), generator)
     alpha, sigma = (level[t][:, None, None, None] for level in (levels.alpha, levels.sigma))
-    eps = torch.randn(latents.shape, generator=generator)
     x = (alpha * latents + sigma * eps).contiguous(memory_format=torch.channels_last)
     error = F.mse_loss(denoiser(x, t, ids), eps, reduction="none").mean((1, 2, 3))
     snr = (levels.alpha[t] / levels.sigma[t]) ** 2

@@ -14,7 +14,6 @@ CHANNELS = 4
 CROP = 32
 KL_WEIGHT = 3e-4
 MSE_WEIGHT = 2.0
-LATENT_NOISE = 0.05
 WHOLE_FROM = 0.7  # share of the training after which whole pictures replace crops
 
 
@@ -51,26 +50,18 @@ def to_signed(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-def vae_loss(vae: AutoencoderKL, x: Tensor, generator: Generator) -> Tensor:
+def vae_loss(vae: AutoencoderKL, x: Tensor, noise: Tensor) -> Tensor:
     """L1 + 2 MSE + a light pull of the posterior to N(0, 1) (Kingma & Welling 2013, eq. 10), all as means."""
     posterior = vae.encode(x).latent_dist
-    noise = torch.randn(posterior.mean.shape, generator=generator)
     decoded = vae.decode(posterior.mean + posterior.std * noise).sample
-    kl = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).mean()
+    kl: Tensor = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).mean()
     return F.l1_loss(decoded, x) + MSE_WEIGHT * F.mse_loss(decoded, x) + KL_WEIGHT * kl
 
 
-def decoder_loss(vae: AutoencoderKL, x: Tensor, latents: Tensor, generator: Generator) -> Tensor:
-    """L1 + 2 MSE of decoded latents with a little noise, as a sampler's are never exact; the encoder is out of it."""
-    noise = torch.randn(latents.shape, generator=generator)
-    decoded = vae.decode(latents + LATENT_NOISE * noise).sample
-    return F.l1_loss(decoded, x) + MSE_WEIGHT * F.mse_loss(decoded, x)
-
-
-def freeze_encoder(vae: AutoencoderKL) -> None:
-    assert vae.quant_conv is not None
-    vae.encoder.requires_grad_(False)
-    vae.quant_conv.requires_grad_(False)
+def draw_latent_noise(x: Tensor, generator: Generator) -> Tensor:
+    """Standard normal noise for the latents of pictures x (N, 3, H, W)."""
+    count, _, height, width = x.shape
+    return torch.randn((count, CHANNELS, height // FACTOR, width // FACTOR), generator=generator)
 
 
 def training_batch(pictures: Tensor, progress: float, batch: int, generator: Generator) -> Tensor:
@@ -83,13 +74,13 @@ def training_batch(pictures: Tensor, progress: float, batch: int, generator: Gen
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: Tensor, chunk: int = 64) -> Tensor:
     """Posterior means (N, 4, 16, 16) of uint8 pictures (N, 3, 64, 64)."""
-    return torch.cat([vae.encode(to_signed(part)).latent_dist.mean for part in pictures.split(chunk)])
+    return torch.cat([vae.encode(to_signed(part)).latent_dist.mean for part in torch.split(pictures, chunk)])
 
 
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: Tensor, chunk: int = 64) -> Tensor:
     """Pictures (N, 3, 64, 64), nominally in [0, 1] but not clipped, of latents at scaling_factor 1."""
-    return torch.cat([cast(Tensor, vae.decode(part).sample) / 2 + 0.5 for part in latents.split(chunk)])
+    return torch.cat([cast(Tensor, vae.decode(part).sample) / 2 + 0.5 for part in torch.split(latents, chunk)])
 
 
 @torch.no_grad()
@@ -100,7 +91,7 @@ def whiten(vae: AutoencoderKL, pictures: Tensor) -> None:
     scaling_factor is 1. A diagonal posterior does not survive a rotation; its variances are replaced by constants,
     their average after whitening.
     """
-    chunks = [vae.encode(to_signed(part)).latent_dist for part in pictures.split(64)]
+    chunks = [vae.encode(to_signed(part)).latent_dist for part in torch.split(pictures, 64)]
     means = torch.cat([chunk.mean for chunk in chunks]).double()
     variances = torch.cat([chunk.var for chunk in chunks]).double().mean((0, 2, 3))
     flat = means.movedim(1, 0).flatten(1)

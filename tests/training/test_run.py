@@ -8,10 +8,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-import training.run
 from training.__main__ import main
 from training.export import PARTS
 from training.run import QUICK, claim_folder, train
+from training.unet import denoising_loss
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,6 @@ def test_the_work_folder_has_samples_and_a_preview(folder: Path) -> None:
 def test_an_interrupted_training_ends_with_the_same_bytes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses = training.run.denoising_loss
     calls = 0
 
     def breaks(*arguments: Any) -> torch.Tensor:
@@ -48,11 +47,11 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
-        return losses(*arguments)
+        return denoising_loss(*arguments)
 
     monkeypatch.setattr("training.stage.CHECKPOINT_SECONDS", -1.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training.run, "denoising_loss", breaks)
+        patch.setattr("training.run.denoising_loss", breaks)
         train(QUICK, tmp_path / "model", tmp_path / "work")
     assert not (tmp_path / "model").exists()
     train(QUICK, tmp_path / "model", tmp_path / "work")

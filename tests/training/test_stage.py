@@ -1,12 +1,15 @@
 """A stage: its schedule, its average, and a resumed run that computes the same bits as an uninterrupted one."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from training.stage import Recipe, Stage, learning_rate, save_atomically
+from training.stage import Loss, Recipe, Stage, learning_rate, save_atomically, shares
 
 RECIPE = Recipe(steps=12, rate=0.05, warmup=3, decay=0.9)
 
@@ -17,25 +20,34 @@ def new_stage(folder: Path) -> Stage:
 
 
 def advance(stage: Stage, steps: int) -> None:
-    for _ in range(steps):
-        stage.advance(fit(stage.model, stage.generator))
+    for step in range(steps):
+        stage.advance(drawing(stage)(step, stage.generator))
 
 
-def fit(model: nn.Module, generator: Generator) -> Tensor:
-    x = torch.randn(8, 3, generator=generator)
+def drawing(stage: Stage) -> Callable[[int, Generator], list[Loss]]:
+    """Steps that fit y = sum(x), in two shares."""
+
+    def draw(step: int, generator: Generator) -> list[Loss]:
+        x = torch.randn(8, 3, generator=generator)
+        return [partial(squared_error, stage.model, x[rows]) for rows in shares(8)]
+
+    return draw
+
+
+def squared_error(model: nn.Module, x: Tensor) -> Tensor:
     error: Tensor = model(x) - x.sum(1, keepdim=True)
     return error.square().mean()
 
 
 def test_a_resumed_stage_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = new_stage(tmp_path / "whole")
-    whole.run(lambda step, generator: fit(whole.model, generator))
+    whole.run(drawing(whole))
     first = new_stage(tmp_path / "parts")
     advance(first, 5)
     first.checkpoint()
     second = new_stage(tmp_path / "parts")
     assert second.step == 5
-    second.run(lambda step, generator: fit(second.model, generator))
+    second.run(drawing(second))
     assert second.losses == whole.losses
     for ours, theirs in zip(second.average.parameters(), whole.average.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -43,7 +55,7 @@ def test_a_resumed_stage_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 
 def test_a_finished_stage_does_nothing_more(tmp_path: Path) -> None:
     stage = new_stage(tmp_path)
-    stage.run(lambda step, generator: fit(stage.model, generator))
+    stage.run(drawing(stage))
     again = new_stage(tmp_path)
     again.run(lambda step, generator: pytest.fail("a step was taken"))
     assert again.step == RECIPE.steps
@@ -57,8 +69,40 @@ def test_a_stage_learns(tmp_path: Path) -> None:
 
 def test_previews_come_eight_times_at_most(tmp_path: Path) -> None:
     stage, seen = new_stage(tmp_path), []
-    stage.run(lambda step, generator: fit(stage.model, generator), lambda: seen.append(stage.step))
+    stage.run(drawing(stage), lambda: seen.append(stage.step))
     assert seen == [2, 4, 6, 8, 10, 12]
+
+
+def test_shares_add_up_to_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    x = torch.randn(7, 3, generator=Generator().manual_seed(3))[:6]
+    value, whole = stage.gradients(partial(squared_error, stage.model, x))
+    parts = [stage.gradients(partial(squared_error, stage.model, x[rows])) for rows in shares(6)]
+    assert value == pytest.approx(sum(part for part, _ in parts) / 2)
+    for weight, (left, right) in zip(whole, zip(*(grads for _, grads in parts), strict=True), strict=True):
+        torch.testing.assert_close((left + right) / 2, weight)
+
+
+def test_a_step_goes_against_the_gradient_whatever_the_memory_order(tmp_path: Path) -> None:
+    """The fused optimizer reads weight and gradient as flat arrays; orders that differ would scramble the step."""
+    torch.manual_seed(0)
+    model = cast(Any, nn.Conv2d(3, 4, 3)).to(memory_format=torch.channels_last)
+    stage = Stage("convolution", model, Recipe(9, 0.1, 0, 0.9, weight_decay=0.0), seed=0, folder=tmp_path)
+    before = model.weight.detach().clone()
+    target = torch.randn(4, 3, 3, 3)
+
+    def pull() -> Tensor:
+        weight: Tensor = model.weight
+        return (weight.contiguous() - target).square().sum() + model.bias.sum()
+
+    stage.advance([pull, pull])
+    assert torch.equal((model.weight.detach() - before).sign(), (target - before).sign())
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 32])
+def test_shares_cover_every_row_once(count: int) -> None:
+    rows = torch.arange(count)
+    assert sorted(torch.cat([rows[part] for part in shares(count)]).tolist()) == rows.tolist()
 
 
 def test_the_rate_warms_up_peaks_and_ends_at_one_percent() -> None:

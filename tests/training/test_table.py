@@ -17,7 +17,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_table_has_a_row_for_every_weight(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.sampling.STEPS", 1)
     monkeypatch.setattr("training.table.VALIDATION", 4)
     main(
         [

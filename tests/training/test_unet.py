@@ -1,12 +1,11 @@
 """Noise levels, times and the weighted loss."""
 
+import pytest
 import torch
 from torch import Generator, Tensor, nn
 
 from training.sampling import draw_noise, sample_chunk
 from training.unet import Denoiser, denoising_loss, new_scheduler, noise_levels, stratified_times
-
-SHAPE = (64, 4, 16, 16)
 
 
 class Fixed(nn.Module):
@@ -41,9 +40,20 @@ def test_each_stratum_gets_one_time() -> None:
 def test_the_loss_of_predicting_nothing_is_the_mean_weight() -> None:
     levels = noise_levels()
     snr = (levels.alpha / levels.sigma) ** 2
-    loss = denoising_loss(Fixed(0.0), torch.zeros(SHAPE), torch.zeros(64, 1), levels, Generator().manual_seed(0))  # type: ignore[arg-type]
-    expected = float((snr.clamp(max=5) / snr).mean())
-    assert abs(float(loss) - expected) < 0.02
+    t, eps = torch.arange(8, 1000, 16)[:62], torch.randn(62, 4, 16, 16, generator=Generator().manual_seed(0))
+    silent: Denoiser = Fixed(0.0)  # type: ignore[assignment]
+    loss = denoising_loss(silent, torch.zeros_like(eps), torch.zeros(62, 1), t, eps, levels)
+    expected = (snr.clamp(max=5) / snr)[t] * eps.square().mean((1, 2, 3))
+    assert float(loss) == pytest.approx(float(expected.mean()), rel=1e-5)
+
+
+def test_the_loss_of_predicting_the_noise_is_zero() -> None:
+    levels, eps = noise_levels(), torch.full((2, 4, 16, 16), 0.5)
+    knowing: Denoiser = Fixed(0.5)  # type: ignore[assignment]
+    assert (
+        float(denoising_loss(knowing, torch.zeros_like(eps), torch.zeros(2, 1), torch.tensor([0, 999]), eps, levels))
+        == 0
+    )
 
 
 class Ideal(nn.Module):
@@ -55,12 +65,12 @@ class Ideal(nn.Module):
 
     def unet(self, x: Tensor, t: Tensor, cond: Tensor) -> "Output":
         levels = noise_levels()
-        return Output((x - levels.alpha[t] * cond[:, :, None, None]) / levels.sigma[t])
+        return Output((x - levels.alpha[t] * cond[..., None]) / levels.sigma[t])
 
 
 class Constant(nn.Module):
     def forward(self, ids: Tensor) -> "Output":
-        return Output(ids.float())
+        return Output(ids.float()[..., None])
 
 
 class Output:
