@@ -12,6 +12,8 @@ from jobs.settings import Settings
 AWAY = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError, redis.exceptions.OutOfMemoryError)
 """What is raised while Redis cannot be used and may be again later."""
 
+LONGEST_BLOCK_SECONDS = 10.0
+"""How long one blocking call may wait in Redis; whoever waits longer calls again."""
 CONNECT_SECONDS = 2.0
 # One retry, at once: a pooled connection that Redis dropped is replaced. Every write of ours may safely happen twice.
 RETRIES = 1
@@ -41,7 +43,7 @@ def connect_async(settings: Settings) -> redis.asyncio.Redis:
     """A client for asyncio whose calls may block in Redis; each blocked call holds one connection."""
     return redis.asyncio.Redis.from_url(
         settings.redis,
-        socket_timeout=settings.heartbeat_seconds + settings.redis_timeout_seconds,
+        socket_timeout=max(settings.heartbeat_seconds, LONGEST_BLOCK_SECONDS) + settings.redis_timeout_seconds,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=redis.asyncio.retry.Retry(ConstantBackoff(NO_WAIT), RETRIES),
     )

@@ -12,11 +12,10 @@ import redis
 import redis.asyncio
 
 from jobs import keys
+from jobs.connection import LONGEST_BLOCK_SECONDS
 
 DONE = "done"
 GAP = "gap"
-LONGEST_BLOCK_SECONDS = 10.0
-"""Shorter than the connection's timeout."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 from starlette.concurrency import run_in_threadpool
@@ -18,7 +17,7 @@ async def ended(gateway: Gateway, record: Record, seconds: float) -> Record:
     if record.terminal or seconds <= 0:
         return record
     # Accepted is accepted: when Redis goes away meanwhile, the client still gets its job's id.
-    with contextlib.suppress(*AWAY, asyncio.TimeoutError):
+    with contextlib.suppress(*AWAY):
         await wait_for_done(gateway.blocking, record.id, record.seq, seconds)
         return await run_in_threadpool(gateway.store.get, record.id) or record
     return record
