@@ -71,8 +71,9 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        body = b"" if announced.isdigit() and int(announced) > self.max_bytes else await self._read(receive)
-        if body is None or (announced.isdigit() and int(announced) > self.max_bytes):
+        too_large = announced.isdigit() and int(announced) > self.max_bytes
+        body = None if too_large else await self._read(receive)
+        if body is None:
             refusal = Refusal(413, "body_too_large", f"the body has more than {self.max_bytes} bytes")
             await respond(Request(scope), refusal)(scope, receive, send)
             return

@@ -16,6 +16,7 @@ from jobs.presence import Presence
 from jobs.settings import Settings
 from service.app import create_app
 from service.sse import stream
+from service.waiting import ended
 from tests.jobs.requests import TEXT
 from tests.service.test_generations import ASKED, post
 from tests.service.test_problems import problem
@@ -76,6 +77,13 @@ def test_it_recovers_by_itself_and_nothing_accepted_is_missing(house: House) -> 
     assert house.client.get(job["links"]["self"]).json()["status"] == "queued"
     assert post(house.client)["progress"]["queue_position"] == 1
     assert house.client.get("/readyz").status_code == 200
+
+
+def test_a_wait_that_loses_redis_still_answers_with_the_job(house: House) -> None:
+    record = house.app.state.gateway.store.get(post(house.client)["id"])
+    house.redis.stop()
+    assert house.client.portal is not None
+    assert house.client.portal.call(ended, house.app.state.gateway, record, 60) == record
 
 
 def test_a_stream_ends_when_redis_goes_so_that_the_client_comes_back(house: House) -> None:
