@@ -65,7 +65,9 @@ def serve(port: Port = None, host: Host = None, fd: Annotated[int | None, typer.
 
     listener = socket.socket(fileno=fd) if fd is not None else _listen()
     print(f"guidepost gateway listens on {url(listener)}", flush=True)
-    config = uvicorn.Config("service.app:create_app", factory=True, log_level="info", access_log=False)
+    config = uvicorn.Config(
+        "service.app:create_app", factory=True, log_level="info", access_log=False, timeout_graceful_shutdown=5
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -103,7 +105,10 @@ def _listen() -> socket.socket:
     from jobs.settings import Settings
 
     settings = Settings()
-    return socket.create_server((settings.host, settings.port), backlog=1024)
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=1024)
+    except OSError as error:  # taken, not allowed, or no address of this machine
+        raise typer.BadParameter(f"{settings.host}:{settings.port}: {error.strerror}", param_hint="--port") from error
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
 from jobs.settings import Settings
 
-MAX_SEED = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact."""
+MAX_SEED = 2**32 - 1
+"""torch's CPU generator reads 32 bits of a seed: beyond, seeds would repeat pictures."""
 
 Label = Annotated[str, StringConstraints(max_length=64)]
 Text = Annotated[str, StringConstraints(max_length=512)]
@@ -91,7 +91,7 @@ def resolve(request: GenerationRequest, info: ModelInfo, settings: Settings | No
         update={
             "width": width,
             "height": height,
-            "seed": request.seed if request.seed is not None else secrets.randbelow(2**32),
+            "seed": request.seed if request.seed is not None else secrets.randbelow(MAX_SEED + 2 - request.n),
             "sampler": resolve_sampler(request.sampler, info),
         }
     )

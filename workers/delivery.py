@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import PIL.Image
 
 from guidance.diagnostics import UNITS
@@ -37,6 +38,13 @@ def encode(pixels: Pixels, format: str) -> bytes:
     file = io.BytesIO()
     PIL.Image.fromarray(pixels).save(file, format=format, **QUALITY[format])  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def shrunk(pixels: Pixels, longest: int) -> Pixels:
+    """The picture with no side longer than `longest`; itself where it has none."""
+    picture = PIL.Image.fromarray(pixels)
+    picture.thumbnail((longest, longest))
+    return np.asarray(picture)
 
 
 def encoded(image: Image, format: str) -> Encoded:

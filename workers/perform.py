@@ -14,7 +14,7 @@ from jobs.artifacts import diagnostics_key, image_key
 from jobs.connection import AWAY
 from jobs.record import Failure, Status, StoredImage, Usage
 from jobs.store import Attempt
-from workers.delivery import document, encode, encoded, overview
+from workers.delivery import document, encode, encoded, overview, shrunk
 from workers.runtime import Runtime
 from workers.task import Outcome, Preview, Progress, Task
 
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 RETRYABLE = {"out_of_memory", "internal"}
 REDIS_RETRY_SECONDS = 0.5
+HAND_BACK_SECONDS = 1.0
+"""Before a request for another worker's model goes back, so that it does not circle through the queue."""
+PREVIEW_PIXELS = 256
+"""Longest side of a preview: it travels in the event stream."""
 
 
 def perform(id: str) -> None:
@@ -32,6 +36,7 @@ def perform(id: str) -> None:
     if attempt is None:  # canceled while it waited, or another worker has it
         return
     if attempt.request.model not in runtime.engine.models:
+        runtime.stopping.wait(HAND_BACK_SECONDS)
         insist(lambda: runtime.store.hand_back(id, attempt.token, reason="model_not_here"))
         return
     Performance(runtime, id, attempt).run()
@@ -99,7 +104,7 @@ class Performance:
         )
 
     def _preview(self, preview: Preview) -> bool:
-        data = base64.b64encode(encode(preview.pixels, "png")).decode()
+        data = base64.b64encode(encode(shrunk(preview.pixels, PREVIEW_PIXELS), "png")).decode()
         return self.store.event(
             self.id, self.token, "preview", {"index": preview.index, "step": preview.step, "b64_png": data}
         )

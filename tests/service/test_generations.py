@@ -126,7 +126,7 @@ def test_a_job_that_failed_says_why(client: TestClient, worker: StandIn) -> None
 
 
 def test_a_seed_is_drawn_and_returned(client: TestClient) -> None:
-    assert 0 <= post(client, seed=None)["request"]["seed"] < 2**53
+    assert 0 <= post(client, seed=None)["request"]["seed"] < 2**32
 
 
 def test_a_label_model_takes_a_label(client: TestClient) -> None:
@@ -185,7 +185,7 @@ def test_cancel_asks_what_runs(client: TestClient, worker: StandIn, store: JobSt
     assert client.post(f"/v1/generations/{id}/cancel").json()["status"] == "canceled"
 
 
-@pytest.mark.parametrize("seed", [0, 2**53 - 2])
+@pytest.mark.parametrize("seed", [0, 2**32 - 2])
 def test_seeds_keep_every_digit(client: TestClient, worker: StandIn, seed: int) -> None:
     id = post(client, seed=seed)["id"]
     worker.run(id)

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from tests.workers.conftest import MakeTask, run_to_end
-from workers.delivery import document, encode, encoded
+from workers.delivery import document, encode, encoded, shrunk
 from workers.engine import Engine
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -21,6 +21,12 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 def test_lossless_formats_keep_every_byte(format: str) -> None:
     with PIL.Image.open(io.BytesIO(encode(PIXELS, format))) as image:
         assert np.array_equal(np.asarray(image.convert("RGB")), PIXELS)
+
+
+def test_a_preview_is_shrunk_only_when_it_is_large() -> None:
+    large = np.zeros((20, 40, 3), dtype=np.uint8)
+    assert shrunk(large, 10).shape == (5, 10, 3)
+    assert np.array_equal(shrunk(PIXELS, 10), PIXELS)
 
 
 def test_jpeg_stays_close_on_smooth_pictures() -> None:
