@@ -55,7 +55,11 @@ class ModelInfo(BaseModel):
 
     def problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         """What of this spec the model cannot run; empty when it can. Pointers are within the request."""
-        return [*self._stage_problems(guidance), *self._sampler_problems(sampler)]
+        return [
+            *self._stage_problems(guidance),
+            *self._sampler_problems(sampler),
+            *self._zero_signal_problems(guidance, sampler),
+        ]
 
     def size_problems(self, width: int, height: int) -> list[Problem]:
         found = []
@@ -78,6 +82,17 @@ class ModelInfo(BaseModel):
                 detail = f"latent_ok = false: {reason}; set latent_ok to true and a bound that suits them"
                 found.append(Problem(f"/guidance{pointer}/latent_ok", "threshold_on_latents", detail))
         return found
+
+    def _zero_signal_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
+        """Where alpha = 0 every noise prediction is x itself, and no v or denoised estimate follows from it."""
+        combiner = guidance.combiner
+        if combiner.space != "eps" or self.prediction_type == "eps" or not self.noise.rescale_betas_zero_snr:
+            return []
+        first = sampler.levels(self.noise)[0]
+        if first.alpha or guidance.schedule.at(0, sampler.steps, first.ratio) is None:
+            return []
+        detail = f"{combiner.type} is undefined at zero signal, where {self.id} begins with {sampler.type}"
+        return [Problem("/guidance/combiner/type", "undefined_at_zero_signal", detail)]
 
     def _never_guided(self, guidance: GuidanceSpec) -> bool:
         return guidance.schedule.type == "constant" and guidance.schedule.weight == 1
