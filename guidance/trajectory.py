@@ -10,6 +10,7 @@ from guidance.prediction import Prediction
 from guidance.protocol import Branch, Condition, Guide, Guided, Run, Step, in_space
 from guidance.samplers import AnySampler
 from guidance.spec import GuidanceSpec
+from guidance.stage import Space
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 CONDITION_STREAM = 0x9E3779B9
 """Sets the stream of condition noise apart: with CADS or without, the solver draws the same noise."""
+
+OWN: Space = "output"
+"""Where guidance is off the network's answer is passed on as it is, not converted there and back."""
 
 
 class Trajectory:
@@ -90,8 +94,8 @@ class Trajectory:
         for transform in self.guidance.condition:
             step = transform.apply(step)
         combiner, seen = self.guidance.combiner, dict[str, Prediction]()
-        guide = _conditional(step) if call.weight is None else combiner.guide(step)
-        guided = yield from in_space(guide, step, combiner.space, self.model.info.prediction_type, seen)
+        guide, space = (_conditional(step), OWN) if call.weight is None else (combiner.guide(step), combiner.space)
+        guided = yield from in_space(guide, step, space, self.model.info.prediction_type, seen)
         for correction in self.guidance.correction:
             guided = correction.correct(guided, seen, step)
         self.nfe_done += len(seen)
