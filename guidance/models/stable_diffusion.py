@@ -32,7 +32,8 @@ class StableDiffusion:
         make_batch_invariant(self.unet)
         self.unet_dtype, self.vae_dtype = self.unet.dtype, self.vae.dtype  # each asking walks every layer: 1 ms
         self.device, self.dtype = device, torch.float32
-        self.scheduler_config: dict[str, Any] = dict(pipeline.scheduler.config)
+        # latents have no range to clip to: DDIM's default is for pixels, and folders with another scheduler do not say
+        self.scheduler_config: dict[str, Any] = {"clip_sample": False} | dict(pipeline.scheduler.config)
         self.factor: int = pipeline.vae_scale_factor
         self.info = self._describe(id)
 
