@@ -7,7 +7,7 @@ same request runs in this process in turn; there it ends when its pixels are in 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from statistics import median
 
@@ -44,15 +44,26 @@ def run(bench: Bench) -> Section:
 
 @contextmanager
 def _service(bench: Bench) -> Iterator[httpx.Client]:
-    """A service of one worker with our model, device, precision and threads; ended on the way out."""
-    _ = bench.model
-    settings = {"device": bench.settings.device, "dtype": bench.settings.dtype, "threads": bench.settings.threads}
-    os.environ.update({f"GUIDEPOST_{name.upper()}": str(value) for name, value in settings.items() if value})
+    """A service of one worker with our model and settings; ended on the way out."""
+    settings = bench.settings.model_dump(include={"device", "dtype", "threads", "max_batch_rows"}, exclude_none=True)
     with (
+        _environment({f"GUIDEPOST_{name.upper()}": str(value) for name, value in settings.items()}),
         started_service(f"{bench.id}={bench.path}", bench.folder / "service.log") as url,
         httpx.Client(base_url=url, timeout=120, trust_env=False) as http,
     ):
         yield http
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables that processes started meanwhile inherit."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _generate(http: httpx.Client, request: GenerationRequest) -> bytes:
