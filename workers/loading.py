@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parents[1] / "models"
+COMPONENTS = ("scheduler", "text_encoder", "tokenizer", "unet", "vae")
+"""What a pipeline folder must hold."""
 
 
 class ModelError(ValueError):
@@ -60,6 +62,10 @@ def load(id: str, source: str, device: torch.device, dtype: torch.dtype) -> Mode
     folder = SHIPPED / source if (SHIPPED / source).is_dir() else Path(source).expanduser()
     if not folder.is_dir() and (source.startswith(("/", ".", "~")) or source == id):
         raise ModelError(f"{folder} is not a folder")
+    if folder.is_dir():
+        for component in COMPONENTS:  # loaders report the lack of one without its name, or make up a tokenizer
+            if not (folder / component).is_dir():
+                raise ModelError(f"{folder / component} is missing")
     try:
         return _pipeline().load(folder if folder.is_dir() else source, id, device, dtype)
     except Exception as error:  # loaders raise whatever their file formats do
