@@ -122,7 +122,7 @@ def test_heun_with_an_interval_keeps_its_order(pair: Pair) -> None:
     """Second order, edges on the grid; read at each evaluation instead, it would fall to 1.2."""
     counts = (17, 33, 65)
     pairs = [limited(pair, Heun(steps=count, spacing="karras")) for count in counts]
-    assert slope(counts, [largest(sampled - exact) for sampled, exact in pairs]) == pytest.approx(2, abs=0.15)
+    assert slope(counts, [largest(sampled - exact) for sampled, exact in pairs]) == pytest.approx(2, abs=0.25)
 
 
 def test_both_evaluations_of_a_step_have_the_weight_of_its_start() -> None:

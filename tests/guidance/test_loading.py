@@ -1,0 +1,132 @@
+"""Naming and loading models: whatever is wrong is said with the file it is in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from guidance.models.gaussians import Gaussians
+from jobs.settings import Settings
+from workers.loading import ModelError, load, load_all, named, pick_device, pick_dtype
+
+CPU = torch.device("cpu")
+UNET = Path("unet") / "diffusion_pytorch_model.safetensors"
+
+
+def load_folder(folder: Path) -> object:
+    return load("tiny", str(folder), CPU, torch.float32)
+
+
+@pytest.fixture
+def broken(folder: Path, tmp_path: Path) -> Path:
+    """A copy of a good folder, to be damaged."""
+    return Path(shutil.copytree(folder, tmp_path / "broken"))
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ("shapes", {"shapes": "shapes"}),
+        ("shapes,sd15=/models/sd15", {"shapes": "shapes", "sd15": "/models/sd15"}),
+        (" a = b , c ,", {"a": "b", "c": "c"}),
+        ("x=owner/name", {"x": "owner/name"}),
+        ("x=", {"x": "x"}),
+    ],
+)
+def test_models_are_named_with_or_without_a_source(models: str, expected: dict[str, str]) -> None:
+    assert named(models) == expected
+
+
+@pytest.mark.parametrize(("models", "message"), [("a,b=1,a=2", "names a twice"), (" , ", "names no model")])
+def test_models_that_cannot_be_told_apart_are_refused(models: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        named(models)
+
+
+def test_a_good_folder_loads_and_describes_itself(folder: Path) -> None:
+    info = load("mine", str(folder), CPU, torch.float32).info
+    assert (info.id, info.family, info.prediction_type, info.width, info.height) == (
+        "mine",
+        "stable_diffusion",
+        "eps",
+        32,
+        32,
+    )
+    assert info.capabilities == {"null_condition", "condition_embedding"}
+    assert (info.size_multiple, info.noise.timestep_spacing, info.max_prompt_tokens) == (8, "trailing", 12)
+    assert 100_000 < info.parameters < 1_000_000
+
+
+@pytest.mark.parametrize(("name", "kind"), [("v_prediction", "v"), ("zero_snr", "v"), ("pndm", "eps")])
+def test_the_scheduler_of_a_folder_says_what_its_network_predicts(
+    folder_of: Callable[[str], Path], name: str, kind: str
+) -> None:
+    info = load("mine", str(folder_of(name)), CPU, torch.float32).info
+    assert info.prediction_type == kind
+    assert info.noise.rescale_betas_zero_snr == (name == "zero_snr")
+    assert (info.noise.beta_schedule, info.noise.steps_offset) == ("scaled_linear", 1)
+
+
+@pytest.mark.parametrize("source", ["/no/such/folder", "./no-such-folder", "~/no-such-folder-here"])
+def test_a_missing_folder_is_named(source: str) -> None:
+    with pytest.raises(ModelError, match=r"no-?/?such.*is not a folder"):
+        load("tiny", source, CPU, torch.float32)
+
+
+def test_a_name_that_is_neither_shipped_nor_a_folder_is_not_looked_up_elsewhere() -> None:
+    with pytest.raises(ModelError, match="circles is not a folder"):
+        load("circles", "circles", CPU, torch.float32)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a tensor", b"\xff" * 64], ids=["empty", "text", "garbage"])
+def test_a_corrupt_weight_file_is_named(broken: Path, damage: bytes) -> None:
+    (broken / UNET).write_bytes(damage)
+    with pytest.raises(ModelError, match=str(UNET)):
+        load_folder(broken)
+
+
+def test_a_truncated_weight_file_is_named(broken: Path) -> None:
+    whole = (broken / UNET).read_bytes()
+    (broken / UNET).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=str(UNET)):
+        load_folder(broken)
+
+
+@pytest.mark.parametrize("missing", ["unet/diffusion_pytorch_model.safetensors", "model_index.json", "vae/config.json"])
+def test_a_missing_file_is_named(broken: Path, missing: str) -> None:
+    (broken / missing).unlink()
+    with pytest.raises(ModelError, match=Path(missing).stem):
+        load_folder(broken)
+
+
+@pytest.mark.parametrize("component", ["unet", "vae", "text_encoder", "scheduler", "tokenizer"])
+def test_a_missing_component_is_named(broken: Path, component: str) -> None:
+    shutil.rmtree(broken / component)
+    with pytest.raises(ModelError, match=component):
+        load_folder(broken)
+
+
+def test_a_model_that_does_not_load_is_left_out(folder: Path, broken: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (broken / UNET).write_bytes(b"")
+    found = load_all(Settings(models=f"good={folder},bad={broken},gaussians", device="cpu"))
+    assert list(found) == ["good", "gaussians"]
+    assert "bad is not served" in caplog.text and str(UNET) in caplog.text
+
+
+def test_none_at_all_is_an_error() -> None:
+    with pytest.raises(ModelError, match="none of GUIDEPOST_MODELS"):
+        load_all(Settings(models="a=/no/such/folder", device="cpu"))
+
+
+def test_the_mixture_needs_no_files() -> None:
+    assert isinstance(load("mixture", "gaussians", CPU, torch.float32), Gaussians)
+
+
+def test_precision_follows_the_device_unless_it_is_named() -> None:
+    assert pick_device("cpu") == CPU
+    assert [pick_dtype("auto", torch.device(kind)) for kind in ("cpu", "cuda")] == [torch.float32, torch.float16]
+    assert pick_dtype("bfloat16", CPU) == torch.bfloat16
