@@ -5,7 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-PROMPTS = ("a large red circle", "a small blue star on a dark background", "a yellow ring on a striped background")
+PROMPTS = (
+    "a large red circle",
+    "a large blue star on a light background",
+    "a large yellow ring on a dark background",
+)
 SPECS: dict[str, dict[str, Any]] = {
     "w = 1": {"schedule": {"type": "constant", "weight": 1}},
     "cfg, w = 3": {"schedule": {"type": "constant", "weight": 3}},
@@ -24,7 +28,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for images, grid and plot.")] = Path(
         "outputs/demo"
     ),
-    seed: Annotated[int, typer.Option(help="One seed for every image: only the guidance differs.")] = 7,
+    seed: Annotated[int, typer.Option(help="One seed for every image: only the guidance differs.")] = 3,
     steps: Annotated[int, typer.Option(help="Steps of the sampler.", min=2)] = 30,
     model: Annotated[str, typer.Option(help="Model id; its worker is started here.")] = "shapes",
     url: Annotated[str | None, typer.Option(help="Use this running service instead of starting one.")] = None,
