@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -10,6 +11,7 @@ from training.captions import WORDS
 from training.export import PARTS, pipeline_bytes
 from training.measure import Model, load
 from training.plots import plot_losses, plot_samples
+from training.run import Settings
 from training.sampling import draw_noise, sample
 from training.table import ROOT
 from training.vae import decode
@@ -53,6 +55,13 @@ def checker_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def command(settings: dict[str, Any]) -> str:
+    """The command line of a run: what differs from the defaults."""
+    plain = asdict(Settings())
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in settings.items() if value != plain[name]]
+    return " ".join(["python -m training", *flags])
+
+
 def facts(folder: Path) -> dict[str, str]:
     """The values of the template's placeholders, from the folder and its assets."""
     assets = folder / "assets"
@@ -62,6 +71,7 @@ def facts(folder: Path) -> dict[str, str]:
     notes = assets / "notes.md"
     return {
         "settings": ", ".join(f"{name} {value}" for name, value in log["settings"].items()),
+        "command": command(log["settings"]),
         "stages": stage_table(log["stages"]),
         "sizes": size_table(folder),
         "words": ", ".join(WORDS),

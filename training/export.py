@@ -33,6 +33,8 @@ def export_pipeline(vae: AutoencoderKL, denoiser: Denoiser, tokenizer: CLIPToken
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(fresh, safe_serialization=True)
+    for file in fresh.rglob("*.safetensors"):
+        file.chmod(0o644)  # written as 0600
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         shutil.rmtree(folder / part, ignore_errors=True)

@@ -22,7 +22,7 @@ from training.sampling import draw_noise, sample
 from training.sheet import save_grid
 from training.stage import Loss, Recipe, Stage, save_atomically, shares
 from training.text import new_tokenizer, token_ids
-from training.unet import Denoiser, denoising_loss, new_denoiser, noise_levels, stratified_times
+from training.unet import Denoiser, denoising_loss, focused_times, new_denoiser, noise_levels
 from training.vae import (
     decode,
     draw_latent_noise,
@@ -46,16 +46,17 @@ class Settings:
     scenes: int = 16_000
     pool: int = 4_096
     vae_steps: int = 1_250
-    steps: int = 2_600
+    steps: int = 6_000
     batch: int = 32
-    rate: float = 6e-4
+    rate: float = 8e-4
+    focus: float = 0.5
     preview_steps: int = 30
 
 
 QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, batch=4, preview_steps=2)
 POOL_SEED = 101
 STAGES = ("vae", "denoiser")
-RESIZABLE = ("vae_steps", "steps", "batch", "rate", "preview_steps")  # may change on resuming
+RESIZABLE = ("vae_steps", "steps", "batch", "rate", "focus", "preview_steps")  # may change on resuming
 
 
 def claim_folder(settings: Settings, work: Path) -> None:
@@ -103,14 +104,14 @@ def train_denoiser(
     scenes, latents = cached_latents(vae, settings.scenes, settings.seed + 1000, work / "latents.pt")
     torch.manual_seed(settings.seed + 2)
     model = new_denoiser(tokenizer).channels_last()
-    stage = Stage("denoiser", model, Recipe(settings.steps, settings.rate, 150, 0.999), settings.seed + 2, work)
+    stage = Stage("denoiser", model, Recipe(settings.steps, settings.rate, 150, 0.996), settings.seed + 2, work)
     levels, null = noise_levels(), token_ids(tokenizer, [EMPTY])[0]
 
     def draw(step: int, generator: Generator) -> list[Loss]:
         rows = torch.randint(len(scenes), (settings.batch,), generator=generator)
         captions = [phrase(draw_claims(scenes[row], generator)) for row in rows.tolist()]
         ids, _ = drop_condition(token_ids(tokenizer, captions), null, settings.p_uncond, generator)
-        t, z = stratified_times(settings.batch, generator), latents[rows]
+        t, z = focused_times(settings.batch, settings.focus, levels, generator), latents[rows]
         eps = torch.randn(z.shape, generator=generator)
         return [
             partial(denoising_loss, model, z[part], ids[part], t[part], eps[part], levels)

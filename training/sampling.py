@@ -14,7 +14,7 @@ from training.unet import LATENT_SIDE, Denoiser, new_scheduler
 from training.vae import CHANNELS
 
 STEPS = 30
-CHUNK = 8  # rows; chunks go to the threads, one core each
+CHUNK = 16  # rows; chunks go to the threads, one core each
 
 
 def draw_noise(count: int, seed: int) -> Tensor:

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 CHROMA = 0.22  # max - min of a pixel's channels: backgrounds stay below 0.12, colours reach 0.45 and more
 SMALLEST = 40  # px; the smallest thing drawn has about 180
@@ -13,23 +12,28 @@ def coloured(pictures: Tensor) -> Tensor:
     return pictures.amax(1) - pictures.amin(1) > CHROMA
 
 
-def labels(masks: Tensor) -> Tensor:
-    """Connected components (8 neighbours) of masks (N, H, W): 0 outside, else the largest pixel number in the blob.
-
-    Pixel numbers spread as a maximum over 3x3 windows, inside the mask, until nothing changes.
-    """
-    height, width = masks.shape[1:]
-    numbers = torch.arange(1, height * width + 1, dtype=torch.float32).view(1, height, width) * masks
-    while True:
-        spread = F.max_pool2d(numbers, 3, stride=1, padding=1) * masks
-        if torch.equal(spread, numbers):
-            return numbers.long()
-        numbers = spread
+def components(mask: Tensor) -> list[Tensor]:
+    """Pixels (n, 2), row and column, of each connected component (8 neighbours) of a mask (H, W), by flood fill."""
+    waiting = {(row, column) for row, column in torch.nonzero(mask).tolist()}
+    found = []
+    while waiting:
+        front = [waiting.pop()]
+        pixels = list(front)
+        while front:
+            row, column = front.pop()
+            near = {(row + dy, column + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & waiting
+            waiting -= near
+            front += near
+            pixels += near
+        found.append(torch.tensor(pixels))
+    return found
 
 
 def blobs(picture: Tensor) -> list[Tensor]:
     """Masks (H, W) of the coloured blobs of one picture (3, H, W), the largest first, specks left out."""
-    label = labels(coloured(picture[None]))[0]
-    sizes = torch.bincount(label[label > 0], minlength=1)
-    order = sizes.argsort(descending=True)[: int((sizes >= SMALLEST).sum())]
-    return [label == name for name in order.tolist()]
+    mask = coloured(picture[None])[0]
+    large = sorted((part for part in components(mask) if len(part) >= SMALLEST), key=lambda part: -len(part))
+    out = torch.zeros(len(large), *mask.shape, dtype=torch.bool)
+    for blob, pixels in zip(out, large, strict=True):
+        blob[pixels[:, 0], pixels[:, 1]] = True
+    return list(out)

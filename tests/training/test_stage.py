@@ -92,8 +92,8 @@ def test_a_step_goes_against_the_gradient_whatever_the_memory_order(tmp_path: Pa
     target = torch.randn(4, 3, 3, 3)
 
     def pull() -> Tensor:
-        weight: Tensor = model.weight
-        return (weight.contiguous() - target).square().sum() + model.bias.sum()
+        loss: Tensor = (model.weight.contiguous() - target).square().sum() + model.bias.sum()
+        return loss
 
     stage.advance([pull, pull])
     assert torch.equal((model.weight.detach() - before).sign(), (target - before).sign())

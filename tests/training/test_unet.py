@@ -5,7 +5,15 @@ import torch
 from torch import Generator, Tensor, nn
 
 from training.sampling import draw_noise, sample_chunk
-from training.unet import Denoiser, denoising_loss, new_scheduler, noise_levels, stratified_times
+from training.unet import (
+    FOCUS_MEAN,
+    Denoiser,
+    denoising_loss,
+    focused_times,
+    new_scheduler,
+    noise_levels,
+    uniform_times,
+)
 
 
 class Fixed(nn.Module):
@@ -33,8 +41,21 @@ def test_sampling_starts_at_the_last_step() -> None:
 
 
 def test_each_stratum_gets_one_time() -> None:
-    t = stratified_times(50, Generator().manual_seed(0))
+    t = uniform_times(50, Generator().manual_seed(0))
     assert (t // 20).tolist() == list(range(50))
+
+
+def test_focused_times_have_the_median_of_their_distribution() -> None:
+    levels = noise_levels()
+    t = focused_times(1001, 1.0, levels, Generator().manual_seed(0))
+    median = float((levels.sigma / levels.alpha)[t.median()].log())
+    assert abs(median - FOCUS_MEAN) < 0.02
+    assert torch.equal(t, t.sort().values)
+
+
+def test_without_focus_times_are_uniform() -> None:
+    t = focused_times(64, 0.0, noise_levels(), Generator().manual_seed(0))
+    assert torch.equal(t, uniform_times(64, Generator().manual_seed(0)))
 
 
 def test_the_loss_of_predicting_nothing_is_the_mean_weight() -> None:
