@@ -121,9 +121,7 @@ def phrase(status: int) -> str:
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For the OpenAPI document: problem responses with these statuses, and that any other error is one too."""
     content = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    named: dict[int | str, dict[str, Any]] = {
-        status: {"description": phrase(status), **content} for status in statuses
-    }
+    named: dict[int | str, dict[str, Any]] = {status: {"description": phrase(status), **content} for status in statuses}
     return named | {"default": {"description": "Any other problem", **content}}
 
 

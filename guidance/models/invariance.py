@@ -1,11 +1,12 @@
 """Equal bits for a row whatever its batch. Applied once to a network when it is loaded.
 
-Measured with torch 2.13 on x86 CPUs: convolutions, norms and attention of a batch of two rows or more give each row the same
-bits at any batch size; a linear layer on (rows, features), as in time embeddings, does so only for multiples of four rows
-(the matrix library treats the remainder with another kernel). So those layers pad their rows, and a lone row is evaluated
-twice. On one thread a 1 x 1 convolution changes kernel with the size of its batch (256 to 128 channels on 8 x 8: from 16
-rows), and as a linear layer over the channels does not. This costs nothing that can be measured; padding the whole batch to multiples of four would cost a single request a
-third of its speed. See docs/adr.
+Measured with torch 2.13 on x86 CPUs: convolutions, norms and attention of a batch of two rows or more give each row the
+same bits at any batch size. Two kinds of layer do not. A linear layer on (rows, features), as in time embeddings, does
+so only for multiples of four rows: the matrix library treats the remainder with another kernel. And on one thread a
+1 x 1 convolution changes kernel with the size of its batch (256 to 128 channels on 8 x 8: from 16 rows), which a linear
+layer over the channels does not. So the former pad their rows, the latter become the linear layer that they are, and a
+lone row is evaluated twice. Padding the whole batch to multiples of four would cost a single request a third of its
+speed. See docs/adr/0008-equal-bits-in-any-batch.md.
 """
 
 from __future__ import annotations

@@ -39,9 +39,7 @@ JSON, LINES, PNG, SVG = "application/json", "application/x-ndjson", "image/png",
         **responses(404, 406, 410, 503),
     },
 )
-def get_diagnostics(
-    id: str, shared: Annotated[Gateway, Depends(gateway)], accept: Accept = None
-) -> Response:
+def get_diagnostics(id: str, shared: Annotated[Gateway, Depends(gateway)], accept: Accept = None) -> Response:
     """What was measured at each step of each image."""
     media_type = choose(accept, [JSON, LINES, PNG, SVG])
     record = shared.record(id)

@@ -14,9 +14,7 @@ from service.schemas import ModelList, ServedModel
 router = APIRouter(tags=["models"])
 
 
-@router.get(
-    "/v1/models", operation_id="listModels", response_description="The models", responses=responses(503)
-)
+@router.get("/v1/models", operation_id="listModels", response_description="The models", responses=responses(503))
 def list_models(shared: Annotated[Gateway, Depends(gateway)]) -> ModelList:
     """The models that live workers serve now; empty when there is no worker."""
     workers = shared.workers.get()
