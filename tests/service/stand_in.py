@@ -41,9 +41,7 @@ class StandIn:
             self.artifacts.put(diagnostics_key(id), json.dumps(diagnostics(attempt)).encode())
         usage = Usage(nfe=2 * request.n * request.sampler.steps, mean_batch_rows=2.0)
         summary = {"images": [{"cosine_mean": 0.5}]} if request.diagnostics != "off" else None
-        assert self.store.finish(
-            id, attempt.token, Status.SUCCEEDED, images=images, diagnostics=summary, usage=usage
-        )
+        assert self.store.finish(id, attempt.token, Status.SUCCEEDED, images=images, diagnostics=summary, usage=usage)
 
     def fail(self, id: str, attempt: Attempt) -> None:
         failure = Failure(code="non_finite", detail="image 0 is not finite from step 1 on")
