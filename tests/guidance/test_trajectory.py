@@ -49,6 +49,17 @@ def test_condition_noise_does_not_touch_the_solver_s() -> None:
     assert torch.equal(sample(EulerAncestral(steps=5)), sample(EulerAncestral(steps=5), condition=cads))
 
 
+def test_condition_noise_is_not_the_noise_the_image_starts_from() -> None:
+    """With noise alone left of the condition, the first draw is seen; it comes from a stream of its own."""
+    shape, cads = MODEL.shape(0, 0), {"type": "cads", "tau1": 0, "tau2": 0.5, "noise_scale": 1, "mixing": 0}
+    conditions = [Condition({"text": torch.zeros(shape)}, MODEL.label(k).given) for k in range(2)]
+    spec = GuidanceSpec.model_validate({"condition": [cads]})
+    [cond, _] = next(Trajectory(MODEL, spec, DDIM(steps=4), (conditions[0], conditions[1]), shape, 5).run())
+    start = torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float32)
+    assert float(cond.cond.embeddings["text"].std()) > 0.1
+    assert not torch.allclose(cond.cond.embeddings["text"], start)
+
+
 @pytest.mark.parametrize("detail", ["off", "full"])
 def test_looking_changes_nothing(detail: Detail) -> None:
     assert torch.equal(sample(DDPM(steps=4)), sample(DDPM(steps=4), detail=detail))
