@@ -67,7 +67,7 @@ def facts(folder: Path) -> dict[str, str]:
     assets = folder / "assets"
     log, checker = (json.loads((assets / name).read_text()) for name in ("training.json", "checker.json"))
     table = json.loads((assets / "table.json").read_text())
-    singles = {row["w"]: row["singles"]["all"] for row in table["weights"]}
+    singles = {row["w"]: row["singles"] for row in table["weights"]}
     notes = assets / "notes.md"
     return {
         "settings": ", ".join(f"{name} {value}" for name, value in log["settings"].items()),
@@ -79,11 +79,13 @@ def facts(folder: Path) -> dict[str, str]:
         "checker_count": str(checker["renders"]["all"]["count"]),
         "psnr": f"{checker['psnr']:.1f}",
         "table": (assets / "table.md").read_text().strip(),
-        "singles": str(singles[3.0]["count"]),
+        "singles": str(singles[3.0]["all"]["count"]),
         "pairs": str(table["weights"][0]["pairs"]["all"]["count"]),
         "opens": str(table["weights"][0]["colour_entropy"]["count"]),
-        "at_1": percent(singles[1.0]),
-        "at_3": percent(singles[3.0]),
+        "at_1": percent(singles[1.0]["all"]),
+        "at_3": percent(singles[3.0]["all"]),
+        "pairs_3": percent(next(row["pairs"]["all"] for row in table["weights"] if row["w"] == 3)),
+        **{f"{name}_3": percent(singles[3.0][name]) for name in ("colour", "shape", "pattern")},
         "notes": notes.read_text().strip() if notes.exists() else "",
     }
 

@@ -8,21 +8,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from training.__main__ import main
 from training.export import PARTS
 from training.run import QUICK, claim_folder, train
 from training.unet import denoising_loss
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("training")
-    main(["--quick", "--out", str(root / "model"), "--work", str(root / "work")])
-    return root
-
-
-def test_a_quick_training_gives_a_folder_that_the_stock_pipeline_runs(folder: Path) -> None:
-    pipeline = StableDiffusionPipeline.from_pretrained(folder / "model", dtype=torch.float32)
+def test_a_quick_training_gives_a_folder_that_the_stock_pipeline_runs(quick: Path) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(quick / "model", dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(0)
     images = pipeline(
@@ -32,13 +24,13 @@ def test_a_quick_training_gives_a_folder_that_the_stock_pipeline_runs(folder: Pa
     assert bool(images.isfinite().all())
 
 
-def test_the_work_folder_has_samples_and_a_preview(folder: Path) -> None:
-    assert (folder / "work" / "samples.png").stat().st_size > 0
-    assert {path.name for path in (folder / "work" / "preview").iterdir()} == {"model_index.json", *PARTS}
+def test_the_work_folder_has_samples_and_a_preview(quick: Path) -> None:
+    assert (quick / "work" / "samples.png").stat().st_size > 0
+    assert {path.name for path in (quick / "work" / "preview").iterdir()} == {"model_index.json", *PARTS}
 
 
 def test_an_interrupted_training_ends_with_the_same_bytes(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
 
@@ -55,8 +47,8 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
         train(QUICK, tmp_path / "model", tmp_path / "work")
     assert not (tmp_path / "model").exists()
     train(QUICK, tmp_path / "model", tmp_path / "work")
-    for whole in (folder / "model").rglob("*.safetensors"):
-        resumed = tmp_path / "model" / whole.relative_to(folder / "model")
+    for whole in (quick / "model").rglob("*.safetensors"):
+        resumed = tmp_path / "model" / whole.relative_to(quick / "model")
         assert resumed.read_bytes() == whole.read_bytes(), whole.name
 
 

@@ -5,34 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from training.__main__ import main as train_main
 from training.table import WEIGHTS, main
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("table")
-    train_main(["--quick", "--out", str(root / "model"), "--work", str(root / "work")])
-    return root
-
-
-def test_the_table_has_a_row_for_every_weight(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_has_a_row_for_every_weight(quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.table.VALIDATION", 4)
-    main(
-        [
-            "--model",
-            str(model / "model"),
-            "--cache",
-            str(model / "cache"),
-            "--singles",
-            "3",
-            "--pairs",
-            "1",
-            "--opens",
-            "2",
-        ]
-    )
-    out = model / "model" / "assets"
+    out = tmp_path / "out"
+    folders = ["--model", str(quick / "model"), "--out", str(out), "--cache", str(tmp_path / "cache")]
+    main([*folders, "--singles", "3", "--pairs", "1", "--opens", "2", "--steps", "1"])
     report = json.loads((out / "table.json").read_text())
     assert [row["w"] for row in report["weights"]] == list(WEIGHTS)
     assert (out / "table.md").read_text().count("\n") == 2 + len(WEIGHTS)
