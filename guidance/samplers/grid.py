@@ -44,6 +44,14 @@ def karras(steps: int, high: float, low: float) -> Array:
     return np.asarray((top + ramp * (bottom - top)) ** KARRAS_RHO)
 
 
+def karras_levels(steps: int, table: NoiseTable, *, rounded: bool) -> list[Level]:
+    """Karras' spacing over the whole range of the table. rounded: whole timesteps, for networks asked only at those."""
+    ratios = finite(table.ratios)
+    sigmas = karras(steps, ratios[-1], ratios[0])
+    t = time_of(sigmas, ratios)
+    return levels(t.round() if rounded else t, sigmas)
+
+
 def time_of(ratio: Array, table_ratios: Array) -> Array:
     """The training time at which the noise level is `ratio`, interpolated in its logarithm."""
     return np.asarray(np.interp(np.log(ratio), np.log(table_ratios), np.arange(len(table_ratios), dtype=np.float64)))

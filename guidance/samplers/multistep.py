@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from guidance.noise import Level, NoiseTable
 from guidance.samplers.base import Sampler
-from guidance.samplers.grid import at_times, finite, karras, levels, spaced, time_of
+from guidance.samplers.grid import at_times, karras_levels, spaced
 
 
 class MultistepSampler(Sampler):
@@ -17,7 +17,5 @@ class MultistepSampler(Sampler):
     def levels(self, table: NoiseTable) -> list[Level]:
         spacing = self.resolved_spacing(table)
         if spacing == "karras":
-            ratios = finite(table.ratios)
-            sigmas = karras(self.steps, ratios[-1], ratios[0])
-            return levels(time_of(sigmas, ratios).round(), sigmas)
+            return karras_levels(self.steps, table, rounded=True)
         return at_times(spaced(self.steps, table, spacing, between=True, rounded=True), table, exact_zero_snr=False)
