@@ -39,7 +39,7 @@ PREVIEW_CAPTIONS = ("a red star", "a blue circle on a light background", "a smal
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides what is trained; with the same settings and the same machine, the same weights."""
+    """Everything that decides what is trained; the same settings give the same weights, up to rounding."""
 
     seed: int = 0
     p_uncond: float = 0.1
@@ -55,6 +55,7 @@ class Settings:
 
 QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, batch=4, preview_steps=2)
 POOL_SEED = 101
+WARMUP = 150  # steps of the denoiser
 STAGES = ("vae", "denoiser")
 RESIZABLE = ("vae_steps", "steps", "batch", "rate", "focus", "preview_steps")  # may change on resuming
 
@@ -104,7 +105,7 @@ def train_denoiser(
     scenes, latents = cached_latents(vae, settings.scenes, settings.seed + 1000, work / "latents.pt")
     torch.manual_seed(settings.seed + 2)
     model = new_denoiser(tokenizer).channels_last()
-    stage = Stage("denoiser", model, Recipe(settings.steps, settings.rate, 150, 0.996), settings.seed + 2, work)
+    stage = Stage("denoiser", model, Recipe(settings.steps, settings.rate, WARMUP, 0.996), settings.seed + 2, work)
     levels, null = noise_levels(), token_ids(tokenizer, [EMPTY])[0]
 
     def draw(step: int, generator: Generator) -> list[Loss]:

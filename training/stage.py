@@ -60,7 +60,8 @@ class Stage:
     """Trains `model` until `recipe.steps`, from the last checkpoint if there is one.
 
     All randomness must come from the given generator while a step's shares are drawn. Its state is part of the
-    checkpoint: a stopped and resumed stage computes the same bits as an uninterrupted one.
+    checkpoint: a stopped and resumed stage sees the same data, and its weights end where an uninterrupted one's do, up
+    to the rounding of the mathematics library, which need not repeat itself on every machine.
     """
 
     def __init__(self, name: str, model: nn.Module, recipe: Recipe, seed: int, folder: Path) -> None:
