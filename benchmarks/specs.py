@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmarks.workloads import CAPTIONS, Body
-from guidance.catalogue import members
 from guidance.info import ModelInfo
+from guidance.registry import members
 from guidance.stage import Stage
 from jobs.request import GenerationRequest, RequestProblems, resolve
 

@@ -45,7 +45,7 @@ def table(titles: list[str], rows: list[list[str]]) -> str:
 
 
 def methods() -> Iterator[tuple[str, "type[Stage]"]]:
-    from guidance.catalogue import UNIONS, members
+    from guidance.registry import UNIONS, members
 
     return ((stage, method) for stage in UNIONS for method in members(stage))
 

@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
-from guidance.combiners import AnyCombiner
-from guidance.conditions import AnyCondition
-from guidance.corrections import AnyCorrection
 from guidance.presets import PRESETS
-from guidance.samplers import AnySampler
-from guidance.schedules import AnySchedule
-from guidance.stage import Stage
-
-UNIONS: dict[str, Any] = {
-    "schedule": AnySchedule,
-    "condition": AnyCondition,
-    "combiner": AnyCombiner,
-    "correction": AnyCorrection,
-    "sampler": AnySampler,
-}
-
-
-def members(stage: str) -> list[type[Stage]]:
-    """The methods registered in the union of `stage`, in its order."""
-    union = UNIONS[stage]
-    if isinstance(union, type):  # a union of one
-        return [union]
-    return list(get_args(get_args(union)[0]))
+from guidance.registry import UNIONS, members
 
 
 def catalogue() -> dict[str, Any]:

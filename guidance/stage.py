@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 Space = Literal["output", "eps", "v", "denoised"]
 """Where a formula is evaluated. `output` is the network's own parameterisation, for methods that agree in all."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Published settings under a name: stages of a guidance spec, which a client could have written itself."""
+
+    name: str
+    summary: str
+    guidance: dict[str, Any]
+    paper: str = ""
+    """Empty for the paper of the method that lists the preset."""
 
 
 def _require_type(schema: dict[str, Any]) -> None:
@@ -32,6 +44,9 @@ class Stage(BaseModel):
     """Capabilities that a model must have (see `guidance.info.CAPABILITIES`)."""
     neutral: ClassVar[str] = ""
     """The setting at which the method changes nothing, in words; empty where there is none."""
+
+    presets: ClassVar[tuple[Preset, ...]] = ()
+    """The settings its authors published."""
 
     @classmethod
     def type_name(cls) -> str:

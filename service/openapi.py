@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from guidance.catalogue import UNIONS, members
+from guidance.registry import UNIONS, members
 from service.event_schemas import Event
 from service.problems import Problem
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from guidance.catalogue import UNIONS, members
+from guidance.registry import UNIONS, members
 from guidance.spec import GuidanceSpec
 from jobs.request import GenerationRequest, Output
 from service.problems import ProblemItem

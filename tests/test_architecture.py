@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import guidance
-from guidance.catalogue import UNIONS, members
+from guidance.registry import UNIONS, members
 from guidance.stage import Stage
 
 ROOT = Path(__file__).parent.parent

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from benchmarks.specs import STEPS, random_request
-from guidance.catalogue import members
 from guidance.info import ModelInfo
 from guidance.models.gaussians import Gaussians
 from guidance.noise import NoiseTable
+from guidance.registry import members
 from jobs.request import GenerationRequest, resolve
 
 TEXT = ModelInfo(

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from cli.docs import ROOT
 from cli.main import app
-from guidance.catalogue import UNIONS, members
 from guidance.presets import PRESETS
+from guidance.registry import UNIONS, members
 from tests.cli.conftest import Up
 
 run = CliRunner().invoke

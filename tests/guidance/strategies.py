@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from pydantic import ValidationError
 
-from guidance.catalogue import members
+from guidance.registry import members
 from guidance.samplers import Sampler
 from guidance.spec import GuidanceSpec
 from guidance.stage import Stage

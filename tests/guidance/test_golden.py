@@ -14,10 +14,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
-from guidance.catalogue import members
 from guidance.models.base import to_bytes
 from guidance.models.stable_diffusion import StableDiffusion
 from guidance.protocol import drive
+from guidance.registry import members
 from guidance.samplers import DDIM, DPMpp2M, Sampler
 from guidance.spec import GuidanceSpec
 from guidance.trajectory import Trajectory

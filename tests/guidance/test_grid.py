@@ -9,8 +9,8 @@ import diffusers
 import numpy as np
 import pytest
 
-from guidance.catalogue import members
 from guidance.noise import NoiseTable
+from guidance.registry import members
 from guidance.samplers import DDIM, Heun, Sampler
 from guidance.samplers.grid import SMALLEST_SIGNAL, karras
 from guidance.samplers.solver import Solver

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from pydantic import ValidationError
 
-from guidance.catalogue import members
 from guidance.combiners import Combiner
 from guidance.presets import PRESETS
+from guidance.registry import members
 from guidance.spec import GuidanceSpec
 from tests.guidance.strategies import LAW, specs
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from guidance.catalogue import UNIONS, catalogue
+from guidance.catalogue import catalogue
 from guidance.plan import plan
 from guidance.presets import PRESETS
+from guidance.registry import UNIONS
 from guidance.samplers import Heun
 from guidance.spec import GuidanceSpec
 from jobs.store import JobStore

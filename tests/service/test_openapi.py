@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from guidance.catalogue import UNIONS, members
+from guidance.registry import UNIONS, members
 from service.openapi import REF, VERSION, document, document_yaml
 
 ROOT = Path(__file__).parents[2]

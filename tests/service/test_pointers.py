@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis.strategies import dictionaries, integers, lists, recursive, sampled_from, text
 from pydantic import BaseModel, ValidationError
 
-from guidance.catalogue import UNIONS, members
+from guidance.registry import UNIONS, members
 from jobs.request import GenerationRequest
 from service.pointers import pointer, problem_items, without_tags
 

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidance.catalogue import members
 from guidance.combiners import Combiner
 from guidance.prediction import Kind
 from guidance.protocol import Guide
+from guidance.registry import members
 from tests.guidance.steps import a_step, answered, guided, noise, prediction, through
 from tests.guidance.strategies import LAW, drawn, weights
 

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidance.catalogue import members
 from guidance.conditions import ConditionTransform
 from guidance.protocol import Condition, Step
+from guidance.registry import members
 from tests.guidance.steps import a_step, noise
 from tests.guidance.strategies import LAW, drawn
 

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidance.catalogue import members
 from guidance.corrections import Correction
 from guidance.prediction import Kind, Prediction
+from guidance.registry import members
 from tests.guidance.steps import a_step, noise, prediction
 from tests.guidance.strategies import LAW, drawn
 

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidance.catalogue import members
 from guidance.protocol import Branch, Run, drive
+from guidance.registry import members
 from guidance.samplers import Sampler
 from guidance.samplers.solver import Solver
 from guidance.spec import GuidanceSpec

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidance.catalogue import members
+from guidance.registry import members
 from guidance.schedules import Schedule
 from tests.guidance.strategies import LAW, drawn
 

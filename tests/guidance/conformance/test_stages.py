@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from guidance.catalogue import UNIONS, catalogue, members
+from guidance.catalogue import catalogue
 from guidance.info import CAPABILITIES
+from guidance.registry import UNIONS, members
 from guidance.stage import Stage
 from tests.guidance.strategies import LAW, drawn
 
