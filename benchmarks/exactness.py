@@ -18,6 +18,7 @@ from guidance.models.base import Model, to_bytes
 from guidance.protocol import drive
 from guidance.trajectory import Trajectory
 from jobs.request import GenerationRequest
+from workers.encoder import Encoder
 from workers.task import Pixels
 
 LARGEST_GROUP = 12
@@ -42,10 +43,8 @@ def run(bench: Bench, seed: int = 0) -> Section:
 def alone(model: Model, request: GenerationRequest) -> Pixels:
     """The first image of a resolved request, (H, W, 3) bytes, by the reference driver under inference mode."""
     assert request.seed is not None and request.width is not None and request.height is not None
-    wanted = request.prompt if request.label is None else request.label
     with torch.inference_mode():
-        cond = model.label(wanted) if isinstance(wanted, int) else model.encode(wanted)
-        conditions = (cond, model.encode(request.negative_prompt or None))
+        conditions = Encoder().conditions(model, request)
         shape = model.shape(request.width, request.height)
         trajectory = Trajectory(model, request.guidance, request.sampler, conditions, shape, request.seed, "off")
         return to_bytes(model.decode(drive(trajectory.run(), model.evaluate)))

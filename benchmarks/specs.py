@@ -26,6 +26,15 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "rescale": lambda r: {"phi": r.random(), "space": r.choice(["model", "v", "denoised"])},
     "static_threshold": lambda r: {"bound": r.uniform(1, 4), "latent_ok": True},
     "dynamic_threshold": lambda r: {"percentile": r.uniform(0.9, 1), "bound": r.uniform(0.5, 4), "latent_ok": True},
+    "composable": lambda r: {"terms": [_prompt(r) | {"share": r.uniform(-1, 1)} for _ in range(r.randint(1, 2))]},
+    "perp_neg": lambda r: {"negatives": [_prompt(r) for _ in range(r.randint(0, 1))]},
+    "s_cfg": lambda r: {"finest": r.choice([1, 2, 4, 8])},
+    "sega": lambda r: {"concepts": [_prompt(r) | {"warmup": r.choice([0, 0.4]), "away": r.random() < 0.5}]},
+    "nag": lambda r: {"scale": r.uniform(1, 8), "blend": r.random()},
+    "swap": lambda r: {"changes": [_prompt(r) | {"at": r.random()}], "fade": r.choice([0, 0.5])},
+    "pag": lambda r: {"scale": r.uniform(0, 5), "layers": r.choice([["mid"], ["down", "up.0"]])},
+    "seg": lambda r: {"scale": r.uniform(0, 5), "sigma": r.choice([None, r.uniform(0.1, 100)])},
+    "skip_layer": lambda r: {"scale": r.uniform(0, 3), "start": r.uniform(0, 0.4), "stop": r.uniform(0.5, 1)},
     "ddim": lambda r: {"eta": r.choice([0, r.random()])},
 }
 """Parameters by method; a method without an entry keeps its defaults."""
@@ -63,11 +72,15 @@ def _guidance(random: Random) -> Body:
     guidance: dict[str, Any] = {"combiner": _drawn(random, random.choice(members("combiner")))}
     if random.random() < 0.75:  # else the combiner's own
         guidance["schedule"] = _drawn(random, random.choice(members("schedule")))
-    for stage in ("condition", "correction"):
+    for stage in ("condition", "perturbation", "correction"):
         kinds = members(stage)
         chosen = random.sample(kinds, random.randint(0, min(2, len(kinds))))
         guidance[stage] = [_drawn(random, method) for method in chosen]
     return guidance
+
+
+def _prompt(random: Random) -> Body:
+    return {"prompt": random.choice(CAPTIONS)}
 
 
 def _drawn(random: Random, method: type[Stage]) -> Body:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from guidance.attention import unknown
 from guidance.combiners import Combiner
 from guidance.corrections import DynamicThreshold, StaticThreshold
 from guidance.noise import NoiseTable
 from guidance.prediction import Kind
+from guidance.prompted import Wanted
 from guidance.samplers import AnySampler
 from guidance.spec import GuidanceSpec
 
 CAPABILITIES = {
     "null_condition": "answers without a condition, so that a weight has something to push away from",
     "condition_embedding": "its condition is a continuous embedding, which may be transformed",
+    "attention": "its attention layers can be looked at and changed row by row",
 }
 """Every capability a stage may require, with what it means."""
 
@@ -48,6 +52,8 @@ class ModelInfo(BaseModel):
     data_bound: float = Field(1.0, gt=0)
     """Denoised values beyond it count as clipped in the diagnostics: 1 for pixels."""
     capabilities: frozenset[str] = frozenset()
+    layers: tuple[str, ...] = ()
+    """Names of its attention layers, for methods that work on chosen ones."""
     prediction_type: Kind
     noise: NoiseTable
     parameters: int = Field(0, ge=0)
@@ -81,7 +87,33 @@ class ModelInfo(BaseModel):
                 reason = f"{self.id} samples latents, whose range is not -{stage.bound:g} to {stage.bound:g}"
                 detail = f"latent_ok = false: {reason}; set latent_ok to true and a bound that suits them"
                 found.append(Problem(f"/guidance{pointer}/latent_ok", "threshold_on_latents", detail))
+            if "attention" in stage.requires & self.capabilities:
+                found += self._layer_problems(pointer, getattr(stage, "layers", ()))
+            for place, wanted in stage.wanted().items():
+                found += self.condition_problems(f"/guidance{pointer}{place}", wanted)
         return found
+
+    def condition_problems(self, pointer: str, wanted: Wanted) -> list[Problem]:
+        """What is wrong with a prompt or label; None, the null condition, is `null_condition`'s matter."""
+        if isinstance(wanted, str) and self.condition == "label":
+            return [Problem(f"{pointer}/prompt", "wrong_condition", f"{self.id} takes a label, not a prompt")]
+        if isinstance(wanted, int) and self.condition == "text":
+            return [Problem(f"{pointer}/label", "wrong_condition", f"{self.id} takes a prompt, not a label")]
+        if isinstance(wanted, int) and self.labels is not None and wanted >= len(self.labels):
+            detail = f"label = {wanted}: {self.id} has labels 0 to {len(self.labels) - 1}"
+            return [Problem(f"{pointer}/label", "unknown_label", detail)]
+        return []
+
+    def _layer_problems(self, pointer: str, asked: Sequence[str]) -> list[Problem]:
+        return [
+            Problem(
+                f"/guidance{pointer}/layers/{place}",
+                "unknown_layer",
+                f"layers = {name}: {self.id} has {', '.join(self.layers)}",
+            )
+            for place, name in enumerate(asked)
+            if unknown([name], self.layers)
+        ]
 
     def _zero_signal_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         """Where alpha = 0 every noise prediction is x itself, and no v or denoised estimate follows from it."""

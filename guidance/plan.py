@@ -54,16 +54,15 @@ def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
     starts = {step: level for level, (step, within) in zip(levels, places, strict=True) if within == 0}
     weights = {step: guidance.schedule.at(step, sampler.steps, level.ratio) for step, level in starts.items()}
     calls = tuple(
-        Call(step, within, level, starts[step], weights[step], _nfe(guidance, weights[step]))
+        Call(step, within, level, starts[step], weights[step], _nfe(guidance, weights[step], step, sampler.steps))
         for level, (step, within) in zip(levels, places, strict=True)
     )
     return Plan(sampler.steps, calls, tuple(_warnings(guidance, weights)))
 
 
-def _nfe(guidance: GuidanceSpec, weight: float | None) -> int:
-    if weight is None:
-        return 1
-    return len(guidance.combiner.branches(weight) | guidance.needs)
+def _nfe(guidance: GuidanceSpec, weight: float | None, step: int, steps: int) -> int:
+    branches = {"cond"} if weight is None else guidance.combiner.branches(weight) | guidance.needs
+    return len(branches.union(*(term.branches for term in guidance.perturbation if term.active(step, steps))))
 
 
 def _warnings(guidance: GuidanceSpec, weights: dict[int, float | None]) -> list[str]:

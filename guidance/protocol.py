@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from guidance.attention import Edit
 from guidance.noise import Level
 from guidance.prediction import Kind, Prediction
+from guidance.prompted import Wanted
 from guidance.stage import Space
 
 if TYPE_CHECKING:
@@ -35,6 +38,15 @@ class Condition:
 
 
 @dataclass(frozen=True, eq=False)
+class Conditions:
+    """All that one request tells the network: its condition, the null or negative one, and what its stages name."""
+
+    cond: Condition
+    uncond: Condition
+    others: Mapping[Wanted, Condition] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Branch:
     """One network evaluation asked for: the noisy `x` (1, C, H, W) at `level` under `cond`. Answered by position."""
 
@@ -42,15 +54,25 @@ class Branch:
     x: Tensor
     level: Level
     cond: Condition
+    attention: tuple[Edit, ...] = ()
+    """What this row asks of the network's attention."""
+
+    def edited(self, name: str, edit: Edit) -> Branch:
+        """The same evaluation under another name, with one more change of its attention."""
+        return replace(self, name=name, attention=(*self.attention, edit))
 
 
 Guide = Generator[list[Branch], list["Tensor"], "Tensor"]
 """Yields branches, is sent their predictions in the method's space in the same order, returns the guided prediction."""
 
-Guided = Generator[list[Branch], list["Tensor"], Prediction]
+T = TypeVar("T")
+Asking = Generator[list[Branch], list["Tensor"], T]
+"""Yields branches, is sent raw network outputs, returns a T."""
+
+Guided = Asking[Prediction]
 """Yields branches, is sent raw network outputs, returns the guided prediction."""
 
-Run = Generator[list[Branch], list["Tensor"], "Tensor"]
+Run = Asking["Tensor"]
 """A whole trajectory: yields branches, is sent raw network outputs (1, C, H, W), returns the final sample."""
 
 
@@ -74,6 +96,8 @@ class Step:
     """Draws what conditions and combiners need of randomness; never shared with the solver's noise."""
     memory: dict[str, Any]
     """What a method keeps over the steps of one trajectory, under its own type name. Dies with the trajectory."""
+    others: Mapping[Wanted, Condition] = field(default_factory=dict)
+    """Conditions of the prompts and labels that stages name; None is the null condition."""
     needs: frozenset[str] = frozenset()
     """Branches that later stages read, so that a shortcut must not leave them out."""
     notes: dict[str, Any] = field(default_factory=dict)
@@ -88,14 +112,28 @@ class Step:
         """0 at the first step, 1 at the last."""
         return self.index / (self.count - 1) if self.count > 1 else 1.0
 
+    def noise_like(self, tensor: Tensor) -> Tensor:
+        """Standard normal numbers of the tensor's shape, the same on every device and in every dtype."""
+        from torch import float32, randn
+
+        return randn(tensor.shape, generator=self.generator, dtype=float32).to(tensor)
+
+    def with_branch(self, cond: Branch) -> Step:
+        """The step with another conditional branch."""
+        return replace(self, cond=cond)
+
     def with_condition(self, cond: Condition) -> Step:
-        return replace(self, cond=replace(self.cond, cond=cond))
+        return self.with_branch(replace(self.cond, cond=cond))
+
+    def branch(self, name: str, wanted: Wanted) -> Branch:
+        """The evaluation of this step under a prompt or label that a stage named."""
+        return Branch(name, self.cond.x, self.level, self.others[wanted])
 
 
-def in_space(guide: Guide, step: Step, space: Space, kind: Kind, seen: dict[str, Prediction]) -> Guided:
+def in_space(guide: Guide, space: Space, kind: Kind, seen: dict[str, Prediction]) -> Run:
     """Run `guide`, which speaks `space`, against a network that answers in `kind`; note predictions in `seen` by name.
 
-    A guide may ask for branches at any `x` and level, but answers for those of `step`.
+    Returns what the guide returns, in its own space.
     """
     try:
         branches = next(guide)
@@ -105,9 +143,36 @@ def in_space(guide: Guide, step: Step, space: Space, kind: Kind, seen: dict[str,
             seen.update((b.name, p) for b, p in zip(branches, predictions, strict=True))
             branches = guide.send([p.view(space) for p in predictions])
     except StopIteration as done:
-        return Prediction(step.cond.x, step.level, step.cond.x, kind).replaced(done.value, space)
+        value: Tensor = done.value
+        return value
     finally:
         guide.close()
+
+
+def together(guides: Sequence[Asking[T]]) -> Asking[list[T]]:
+    """Run guides side by side: what they wait for is asked at once, and a branch that several want only once."""
+    values: dict[int, T] = {}
+    waiting: dict[int, list[Branch]] = {}
+
+    def move(place: int, answers: list[Tensor] | None) -> None:
+        try:
+            waiting[place] = guides[place].send(answers)  # type: ignore[arg-type]
+        except StopIteration as done:
+            values[place] = done.value
+            waiting.pop(place, None)
+
+    try:
+        for place in range(len(guides)):
+            move(place, None)
+        while waiting:
+            asked = list(dict.fromkeys(chain.from_iterable(waiting.values())))
+            answers = dict(zip(asked, (yield asked), strict=True))
+            for place, branches in list(waiting.items()):
+                move(place, [answers[branch] for branch in branches])
+    finally:
+        for guide in guides:
+            guide.close()
+    return [values[place] for place in range(len(guides))]
 
 
 def drive(run: Run, evaluate: Callable[[Sequence[Branch]], list[Tensor]]) -> Tensor:

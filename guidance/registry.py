@@ -7,6 +7,7 @@ from typing import Any, get_args
 from guidance.combiners import AnyCombiner
 from guidance.conditions import AnyCondition
 from guidance.corrections import AnyCorrection
+from guidance.perturbations import AnyPerturbation
 from guidance.samplers import AnySampler
 from guidance.schedules import AnySchedule
 from guidance.stage import Stage
@@ -15,6 +16,7 @@ UNIONS: dict[str, Any] = {
     "schedule": AnySchedule,
     "condition": AnyCondition,
     "combiner": AnyCombiner,
+    "perturbation": AnyPerturbation,
     "correction": AnyCorrection,
     "sampler": AnySampler,
 }

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from guidance.combiners import CFG, AnyCombiner
 from guidance.conditions import AnyCondition
 from guidance.corrections import AnyCorrection
+from guidance.perturbations import AnyPerturbation
 from guidance.presets import PRESETS
+from guidance.prompted import Wanted
 from guidance.schedules import AnySchedule
 from guidance.stage import Stage
 
@@ -34,6 +36,7 @@ class GuidanceSpec(BaseModel):
     combiner: AnyCombiner = Field(default_factory=CFG)
     schedule: AnySchedule = Field(default_factory=_default_schedule, description="left out: the combiner's default")
     condition: list[AnyCondition] = Field(default_factory=list, max_length=4)
+    perturbation: list[AnyPerturbation] = Field(default_factory=list, max_length=4)
     correction: list[AnyCorrection] = Field(default_factory=list, max_length=4)
 
     @model_validator(mode="before")
@@ -50,7 +53,7 @@ class GuidanceSpec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("condition", "correction"):
+        for name in ("condition", "perturbation", "correction"):
             _refuse_repeats(name, getattr(self, name))
         normalisers = [f"correction {c.type}" for c in self.correction if c.normalises]
         normalisers += [f"combiner {self.combiner.type}"] * self.combiner.normalises
@@ -64,8 +67,14 @@ class GuidanceSpec(BaseModel):
             ("/combiner", self.combiner),
             ("/schedule", self.schedule),
             *((f"/condition/{i}", stage) for i, stage in enumerate(self.condition)),
+            *((f"/perturbation/{i}", stage) for i, stage in enumerate(self.perturbation)),
             *((f"/correction/{i}", stage) for i, stage in enumerate(self.correction)),
         ]
+
+    @property
+    def wanted(self) -> list[Wanted]:
+        """The conditions that its stages name, each once."""
+        return list(dict.fromkeys(wanted for _, stage in self.stages() for wanted in stage.wanted().values()))
 
     @property
     def needs(self) -> frozenset[str]:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from guidance.prompted import Wanted
+
 Space = Literal["output", "eps", "v", "denoised"]
 """Where a formula is evaluated. `output` is the network's own parameterisation, for methods that agree in all."""
 
@@ -47,6 +49,10 @@ class Stage(BaseModel):
 
     presets: ClassVar[tuple[Preset, ...]] = ()
     """The settings its authors published."""
+
+    def wanted(self) -> dict[str, Wanted]:
+        """The conditions it asks for beside the request's own, by their JSON pointer within the stage."""
+        return {}
 
     @classmethod
     def type_name(cls) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from guidance.diagnostics import Cost, Detail, Diagnostics
 from guidance.plan import Call, plan
 from guidance.prediction import Prediction
-from guidance.protocol import Branch, Condition, Guide, Guided, Run, Step, in_space
+from guidance.protocol import Branch, Conditions, Guide, Guided, Run, Step, in_space, together
 from guidance.samplers import AnySampler
 from guidance.spec import GuidanceSpec
 from guidance.stage import Space
@@ -32,7 +32,7 @@ class Trajectory:
         model: Model,
         guidance: GuidanceSpec,
         sampler: AnySampler,
-        conditions: tuple[Condition, Condition],
+        conditions: Conditions,
         shape: tuple[int, ...],
         seed: int,
         detail: Detail = "summary",
@@ -40,7 +40,7 @@ class Trajectory:
         self.model = model
         self.guidance = guidance
         self.sampler = sampler
-        self.cond, self.uncond = conditions
+        self.conditions = conditions
         self.shape = shape
         self.seed = seed
         self.plan = plan(guidance, sampler, model.info)
@@ -82,20 +82,30 @@ class Trajectory:
             call=call.within,
             weight=1.0 if call.weight is None else call.weight,
             start=call.start,
-            cond=Branch("cond", x, call.level, self.cond),
-            uncond=Branch("uncond", x, call.level, self.uncond),
+            cond=Branch("cond", x, call.level, self.conditions.cond),
+            uncond=Branch("uncond", x, call.level, self.conditions.uncond),
             generator=stream,
             memory=self._memory,
+            others=self.conditions.others,
             needs=self.guidance.needs,
         )
 
     def _guided(self, call: Call, step: Step) -> Guided:
-        """One guided evaluation: condition, combine, correct, note."""
+        """One guided evaluation: condition, combine and perturb, correct, note."""
         for transform in self.guidance.condition:
             step = transform.apply(step)
-        combiner, seen = self.guidance.combiner, dict[str, Prediction]()
+        combiner, kind, seen = self.guidance.combiner, self.model.info.prediction_type, dict[str, Prediction]()
+        if call.weight is not None:
+            step = combiner.prepare(step)
         guide, space = (_conditional(step), OWN) if call.weight is None else (combiner.guide(step), combiner.space)
-        guided = yield from in_space(guide, step, space, self.model.info.prediction_type, seen)
+        terms = [term for term in self.guidance.perturbation if term.active(step.index, step.count)]
+        pushes = [in_space(term.push(step), OWN, kind, seen) for term in terms]
+        value, *added = yield from together([in_space(guide, space, kind, seen), *pushes])
+        guided = Prediction(step.cond.x, step.level, step.cond.x, kind).replaced(value, space)
+        if added:
+            total = sum(added[1:], added[0])
+            step.notes["perturbation_norm"] = total.norm()
+            guided = guided.replaced(guided.value + total, OWN)
         for correction in self.guidance.correction:
             guided = correction.correct(guided, seen, step)
         self.nfe_done += len(seen)

@@ -104,17 +104,8 @@ def resolve_sampler(sampler: AnySampler, info: ModelInfo) -> AnySampler:
 
 
 def _condition_problems(request: GenerationRequest, info: ModelInfo) -> list[Problem]:
-    if info.condition == "text":
-        if request.prompt is None:
-            return [Problem("/label", "wrong_condition", f"{info.id} takes a prompt, not a label")]
-        return []
-    found = []
-    if request.label is None:
-        found.append(Problem("/prompt", "wrong_condition", f"{info.id} takes a label, not a prompt"))
-    elif info.labels is not None and request.label >= len(info.labels):
-        detail = f"label = {request.label}: {info.id} has labels 0 to {len(info.labels) - 1}"
-        found.append(Problem("/label", "unknown_label", detail))
-    if request.negative_prompt:
+    found = info.condition_problems("", request.prompt if request.label is None else request.label)
+    if request.negative_prompt and info.condition == "label":
         detail = f"{info.id} takes labels and no text, so there is no negative prompt"
         found.append(Problem("/negative_prompt", "wrong_condition", detail))
     return found

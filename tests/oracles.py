@@ -15,7 +15,7 @@ from torch import Tensor
 
 from guidance.models.gaussians import Gaussians
 from guidance.noise import NoiseTable
-from guidance.protocol import Condition, drive
+from guidance.protocol import Conditions, drive
 from guidance.samplers import Sampler
 from guidance.samplers.solver import Solver
 from guidance.spec import GuidanceSpec
@@ -75,7 +75,8 @@ class Pair:
 
 def a_trajectory(model: Gaussians, guidance: GuidanceSpec, sampler: Sampler, seed: int = 0) -> Trajectory:
     """Class 0 against class 1, or against the whole mixture where there is no class 1."""
-    conditions: tuple[Condition, Condition] = (model.label(0), model.label(1))
+    others = {told: model.encode(None) if told is None else model.label(1) for told in guidance.wanted}
+    conditions = Conditions(model.label(0), model.label(1), others)
     return Trajectory(model, guidance, sampler, conditions, model.shape(0, 0), seed)  # type: ignore[arg-type]
 
 

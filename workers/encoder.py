@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from guidance.models.base import Model
-from guidance.protocol import Condition
+from guidance.prompted import Wanted
+from guidance.protocol import Condition, Conditions
 from jobs.request import GenerationRequest
 
 REMEMBERED = 512
@@ -16,14 +17,18 @@ class Encoder:
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
-        self._known: OrderedDict[tuple[str, str | int | None], Condition] = OrderedDict()
+        self._known: OrderedDict[tuple[str, Wanted], Condition] = OrderedDict()
 
-    def conditions(self, model: Model, request: GenerationRequest) -> tuple[Condition, Condition]:
-        """(condition, null or negative condition) of a request."""
-        wanted = request.prompt if request.label is None else request.label
-        return self._encoded(model, wanted), self._encoded(model, request.negative_prompt or None)
+    def conditions(self, model: Model, request: GenerationRequest) -> Conditions:
+        """The request's condition, its null or negative one, and those that its guidance names."""
+        own = request.prompt if request.label is None else request.label
+        return Conditions(
+            cond=self._encoded(model, own),
+            uncond=self._encoded(model, request.negative_prompt or None),
+            others={wanted: self._encoded(model, wanted) for wanted in request.guidance.wanted},
+        )
 
-    def _encoded(self, model: Model, wanted: str | int | None) -> Condition:
+    def _encoded(self, model: Model, wanted: Wanted) -> Condition:
         key = (model.info.id, wanted)
         if key not in self._known:
             self._known[key] = model.label(wanted) if isinstance(wanted, int) else model.encode(wanted)

@@ -9,12 +9,29 @@ from pydantic import Field
 from guidance.combiners.base import Combiner
 from guidance.combiners.base_norm import BaseNorm
 from guidance.combiners.cfg import CFG
+from guidance.combiners.composable import Composable
 from guidance.combiners.full_norm import FullNorm
+from guidance.combiners.icg import ICG
+from guidance.combiners.perp_neg import PerpNeg
+from guidance.combiners.s_cfg import SCFG
+from guidance.combiners.sega import SEGA
 from guidance.combiners.t_norm import TNorm
 
 AnyCombiner = Annotated[
-    BaseNorm | CFG | FullNorm | TNorm,
+    BaseNorm | CFG | Composable | FullNorm | ICG | PerpNeg | SCFG | SEGA | TNorm,
     Field(discriminator="type"),
 ]
 
-__all__ = ["CFG", "AnyCombiner", "BaseNorm", "Combiner", "FullNorm", "TNorm"]
+__all__ = [
+    "CFG",
+    "ICG",
+    "SCFG",
+    "SEGA",
+    "AnyCombiner",
+    "BaseNorm",
+    "Combiner",
+    "Composable",
+    "FullNorm",
+    "PerpNeg",
+    "TNorm",
+]

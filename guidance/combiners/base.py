@@ -29,6 +29,10 @@ class Combiner(Stage):
     def branches(self, weight: float) -> frozenset[str]:
         """Names of the branches evaluated at `weight`: what `guide` will ask for, known without a tensor."""
 
+    def prepare(self, step: Step) -> Step:
+        """The step as `guide` will see it: a place to ask more of its branches than their predictions."""
+        return step
+
     @abstractmethod
     def guide(self, step: Step) -> Guide:
         """Yield branches, be sent their predictions in `space`, return the guided prediction in `space`."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from guidance.conditions.base import ConditionTransform
 from guidance.conditions.cads import CADS
+from guidance.conditions.nag import NAG
+from guidance.conditions.swap import Swap
 
-AnyCondition = CADS
-"""A union of one; becomes `Annotated[... | ..., Field(discriminator="type")]` with the second."""
+AnyCondition = Annotated[
+    CADS | NAG | Swap,
+    Field(discriminator="type"),
+]
 
-__all__ = ["CADS", "AnyCondition", "ConditionTransform"]
+__all__ = ["CADS", "NAG", "AnyCondition", "ConditionTransform", "Swap"]

@@ -64,10 +64,7 @@ class CADS(ConditionTransform):
         return replace(condition, embeddings=noised)
 
     def _anneal(self, c: Tensor, gamma: float, step: Step) -> Tensor:
-        from torch import float32, randn
-
-        noise = randn(c.shape, generator=step.generator, dtype=float32).to(c)
-        noised = math.sqrt(gamma) * c + self.noise_scale * math.sqrt(1 - gamma) * noise
+        noised = math.sqrt(gamma) * c + self.noise_scale * math.sqrt(1 - gamma) * step.noise_like(c)
         spread = noised.std()
         rescaled = (noised - noised.mean()) / spread.clamp_min(1e-12) * c.std() + c.mean()
         return self.mixing * rescaled + (1 - self.mixing) * noised

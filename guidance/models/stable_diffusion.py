@@ -11,6 +11,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from guidance.info import ModelInfo
+from guidance.models.attention import Rows, install
 from guidance.models.invariance import make_batch_invariant, padded
 from guidance.noise import NoiseTable
 from guidance.prediction import Kind
@@ -30,6 +31,8 @@ class StableDiffusion:
         self.unet = pipeline.unet.eval().to(memory_format=torch.channels_last)
         self.vae = pipeline.vae.eval().to(memory_format=torch.channels_last)
         make_batch_invariant(self.unet)
+        self.layers = install(self.unet)
+        self.coarsest = 2 ** (len(self.unet.config.block_out_channels) - 1)
         self.unet_dtype, self.vae_dtype = self.unet.dtype, self.vae.dtype  # each asking walks every layer: 1 ms
         self.device, self.dtype = device, torch.float32
         # latents have no range to clip to: DDIM's default is for pixels, and folders with another scheduler do not say
@@ -61,7 +64,8 @@ class StableDiffusion:
             max_size=4 * size,
             data="latent",
             data_bound=LATENT_BOUND,
-            capabilities=frozenset({"null_condition", "condition_embedding"}),
+            capabilities=frozenset({"null_condition", "condition_embedding", "attention"}),
+            layers=self.layers,
             prediction_type=KINDS[config.get("prediction_type", "epsilon")],
             noise=NoiseTable(**table),
             parameters=sum(parameter.numel() for module in modules for parameter in module.parameters()),
@@ -94,9 +98,25 @@ class StableDiffusion:
         x = torch.cat([branch.x for branch in branches]).to(self.unet_dtype, memory_format=torch.channels_last)
         text = torch.cat([branch.cond.embeddings["text"] for branch in branches]).to(self.unet_dtype)
         t = torch.tensor([branch.level.t for branch in branches], dtype=torch.float32).to(self.device)
-        output = self.unet(padded(x), padded(t), encoder_hidden_states=padded(text), return_dict=False)[0]
+        asked = self._asked(branches)
+        output = self.unet(
+            padded(x),
+            padded(t),
+            encoder_hidden_states=padded(text),
+            cross_attention_kwargs=None if asked is None else {"rows": asked},
+            return_dict=False,
+        )[0]
+        if asked is not None:
+            asked.check()
         rows = output[: len(branches)].to(self.dtype, memory_format=torch.contiguous_format)
         return list(rows.split(1))
+
+    def _asked(self, branches: Sequence[Branch]) -> Rows | None:
+        """What the rows ask of the network's attention; None where none does."""
+        if not any(branch.attention for branch in branches):
+            return None
+        _, _, height, width = branches[0].x.shape
+        return Rows([branch.attention for branch in branches], (height, width), self.coarsest)
 
     @torch.inference_mode()
     def decode(self, sample: Tensor) -> Tensor:

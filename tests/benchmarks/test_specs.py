@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from benchmarks.specs import STEPS, random_request
-from guidance.info import ModelInfo
+from guidance.info import CAPABILITIES, ModelInfo
 from guidance.models.gaussians import Gaussians
 from guidance.noise import NoiseTable
-from guidance.registry import members
+from guidance.registry import UNIONS, members
 from jobs.request import GenerationRequest, resolve
 
 TEXT = ModelInfo(
@@ -21,7 +21,8 @@ TEXT = ModelInfo(
     height=64,
     max_size=64,
     data="latent",
-    capabilities=frozenset({"null_condition", "condition_embedding"}),
+    capabilities=frozenset(CAPABILITIES),
+    layers=("down.0.0", "mid.0", "up.0.0"),
     prediction_type="eps",
     noise=NoiseTable(),
 )
@@ -43,7 +44,7 @@ def test_a_seed_gives_the_same_requests() -> None:
     assert drawn(TEXT, 20) == drawn(TEXT, 20)
 
 
-@pytest.mark.parametrize("stage", ["schedule", "condition", "combiner", "correction", "sampler"])
+@pytest.mark.parametrize("stage", UNIONS)
 def test_every_method_is_drawn(stage: str) -> None:
     found: set[str] = set()
     for request in drawn(TEXT, 300):

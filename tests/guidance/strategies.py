@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from hypothesis import reject, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from pydantic import ValidationError
 
+from guidance.info import CAPABILITIES
 from guidance.registry import members
 from guidance.samplers import Sampler
 from guidance.spec import GuidanceSpec
@@ -35,15 +37,23 @@ def weights() -> SearchStrategy[float]:
 def drawn(method: type[Method], **fixed: Any) -> SearchStrategy[Method]:
     """Instances of `method` with every parameter anywhere in its legal range; `fixed` ones as given."""
     properties = method.model_json_schema()["properties"]
-    free = {name: _values(schema) for name, schema in properties.items() if name not in {"type", *fixed}}
+    parts = method.model_json_schema().get("$defs", {})
+    free = {name: _values(schema, parts) for name, schema in properties.items() if name not in {"type", *fixed}}
     return st.fixed_dictionaries(free).map(lambda fields: _legal(method, fields | fixed))
 
 
-def specs() -> SearchStrategy[GuidanceSpec]:
-    """Whole guidance specs: any combiner under any schedule, with at most one transform and one correction."""
-    stage = {name: st.sampled_from(members(name)).flatmap(drawn) for name in ("combiner", "schedule")}
-    several = {name: st.sampled_from(members(name)).flatmap(drawn) for name in ("condition", "correction")}
-    fields = stage | {name: st.lists(one, max_size=1) for name, one in several.items()}
+def specs(able: Collection[str] = CAPABILITIES) -> SearchStrategy[GuidanceSpec]:
+    """Whole guidance specs for a model that is `able`: any combiner and schedule, at most one of the other stages."""
+
+    def fitting(stage: str, least: int) -> SearchStrategy[list[Stage]]:
+        methods = [method for method in members(stage) if method.requires <= set(able)]
+        one = st.sampled_from(methods).flatmap(drawn) if methods else st.nothing()
+        return st.lists(one, min_size=least, max_size=1 if methods else 0)
+
+    fields: dict[str, SearchStrategy[Any]] = {
+        name: fitting(name, 1).map(lambda one: one[0]) for name in ("combiner", "schedule")
+    }
+    fields |= {name: fitting(name, 0) for name in ("condition", "perturbation", "correction")}
     return st.fixed_dictionaries(fields).map(_spec)
 
 
@@ -58,15 +68,30 @@ def _knows_its_spacing(sampler: Sampler) -> bool:
     return sampler.spacing != "karras" or sampler.karras
 
 
-def _values(schema: dict[str, Any]) -> SearchStrategy[Any]:
+def _values(schema: dict[str, Any], parts: dict[str, Any]) -> SearchStrategy[Any]:
+    """Whatever `schema` allows; `parts` are the definitions it may refer to."""
+    if "$ref" in schema:
+        return _objects(parts[schema["$ref"].rpartition("/")[2]], parts)
     if "anyOf" in schema:
-        return st.one_of([_values(option) for option in schema["anyOf"]])
+        return st.one_of([_values(option, parts) for option in schema["anyOf"]])
+    if schema.get("type") == "array":
+        return st.lists(_values(schema["items"], parts), min_size=schema.get("minItems", 0), max_size=2)
+    if schema.get("type") == "string" and "enum" not in schema:
+        return st.just("mid") if "pattern" in schema else st.sampled_from(["a star", "a small red square"])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema["type"] == "integer":
         return st.integers(schema["minimum"], schema["maximum"])
     simple: dict[str, SearchStrategy[Any]] = {"null": st.none(), "boolean": st.booleans()}
     return simple[schema["type"]] if schema["type"] in simple else _numbers(schema)
+
+
+def _objects(schema: dict[str, Any], parts: dict[str, Any]) -> SearchStrategy[Any]:
+    """Parts of a method, asked for by prompt."""
+    told = {"prompt": {"type": "string"}, "label": {"type": "null"}}
+    return st.fixed_dictionaries(
+        {name: _values(told.get(name, field), parts) for name, field in schema["properties"].items()}
+    )
 
 
 def _numbers(schema: dict[str, Any]) -> SearchStrategy[float]:

@@ -14,7 +14,7 @@ from guidance.diagnostics import UNITS, Cost, Diagnostics, summary
 from guidance.noise import Level, NoiseTable
 from guidance.plan import Call
 from guidance.prediction import Prediction
-from guidance.protocol import drive
+from guidance.protocol import Conditions, drive
 from guidance.samplers import DDIM, AnySampler, Heun
 from guidance.spec import GuidanceSpec
 from guidance.trajectory import Trajectory
@@ -42,7 +42,7 @@ def recorded(seen: dict[str, Prediction], guided: Prediction, cost: Cost | None 
 def columns(sampler: AnySampler, table: NoiseTable | None = None, **guidance: Any) -> Columns:
     """The columns of a whole trajectory over a pair of Gaussians."""
     model = Pair().model(table) if table else Pair().model()
-    spec, conditions = GuidanceSpec.model_validate(guidance), (model.label(0), model.label(1))
+    spec, conditions = GuidanceSpec.model_validate(guidance), Conditions(model.label(0), model.label(1))
     trajectory = Trajectory(model, spec, sampler, conditions, model.shape(0, 0), 0)
     drive(trajectory.run(), model.evaluate)
     return trajectory.diagnostics.columns()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from guidance.models.base import to_bytes
 from guidance.models.stable_diffusion import StableDiffusion
-from guidance.protocol import drive
+from guidance.protocol import Conditions, drive
 from guidance.registry import members
 from guidance.samplers import DDIM, DPMpp2M, Sampler
 from guidance.spec import GuidanceSpec
@@ -68,7 +68,7 @@ def theirs(folder: Path, sampler: Sampler, phi: float = 0.0) -> NDArray[np.uint8
 def ours(folder: Path, sampler: Any, **guidance: Any) -> NDArray[np.uint8]:
     net, schedule = model(folder), {"type": "constant", "weight": WEIGHT}
     spec = GuidanceSpec.model_validate({"schedule": schedule} | guidance)
-    shape, conditions = net.shape(net.info.width, net.info.height), (net.encode(PROMPT), net.encode(None))
+    shape, conditions = net.shape(net.info.width, net.info.height), Conditions(net.encode(PROMPT), net.encode(None))
     with torch.inference_mode():
         sample = drive(Trajectory(net, spec, sampler, conditions, shape, SEED).run(), net.evaluate)
     return to_bytes(net.decode(sample))

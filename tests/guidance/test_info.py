@@ -25,6 +25,7 @@ ABLE = ModelInfo(
     max_size=256,
     data="pixel",
     capabilities=frozenset(CAPABILITIES),
+    layers=("down.0.0", "mid.0", "up.0.0"),
     prediction_type="eps",
     noise=NoiseTable(),
 )
@@ -55,6 +56,31 @@ def test_guidance_needs_a_null_condition() -> None:
 
 def test_a_weight_of_1_needs_no_null_condition() -> None:
     assert problems(BARE, schedule={"type": "constant", "weight": 1}) == []
+
+
+def test_a_perturbation_needs_attention_and_no_null_condition() -> None:
+    spec: dict[str, Any] = {"schedule": {"type": "constant", "weight": 1}, "perturbation": [{"type": "pag"}]}
+    [problem] = problems(BARE, **spec)
+    assert problem.pointer == "/guidance/perturbation/0/type"
+    assert problem.detail == "pag needs a model with attention, which bare lacks"
+    assert problems(BARE.model_copy(update={"capabilities": {"attention"}, "layers": ("mid.0",)}), **spec) == []
+
+
+def test_a_layer_must_be_one_of_the_models() -> None:
+    [problem] = problems(ABLE, perturbation=[{"type": "pag", "layers": ["mid", "up.3"]}])
+    assert (problem.pointer, problem.code) == ("/guidance/perturbation/0/layers/1", "unknown_layer")
+    assert problem.detail == "layers = up.3: able has down.0.0, mid.0, up.0.0"
+
+
+def test_prompts_of_stages_must_suit_the_model() -> None:
+    label, text = {"label": 3}, {"prompt": "a star"}
+    [problem] = problems(ABLE, combiner={"type": "composable", "terms": [text, label]})
+    assert (problem.pointer, problem.code) == ("/guidance/combiner/terms/1/label", "wrong_condition")
+    classes = ABLE.model_copy(update={"condition": "label", "labels": ("a", "b")})
+    [problem] = problems(classes, condition=[{"type": "swap", "changes": [text]}])
+    assert problem.pointer == "/guidance/condition/0/changes/0/prompt"
+    [problem] = problems(classes, condition=[{"type": "swap", "changes": [label]}])
+    assert problem.detail == "label = 3: able has labels 0 to 1"
 
 
 def test_cads_needs_a_condition_that_can_be_noised() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from guidance.diagnostics import Detail
 from guidance.plan import plan
-from guidance.protocol import Condition, drive
+from guidance.protocol import Condition, Conditions, drive
 from guidance.samplers import DDIM, DDPM, AnySampler, Euler, EulerAncestral, Heun
 from guidance.spec import GuidanceSpec
 from guidance.trajectory import Trajectory
@@ -26,7 +26,7 @@ def a_trajectory(sampler: AnySampler, seed: int = 0, detail: Detail = "summary",
     embeddings = {"text": noise(9, (1, 3, 4))}
     cond, uncond = (Condition(embeddings, MODEL.label(k).given) for k in range(2))
     spec = GuidanceSpec.model_validate(guidance)
-    return Trajectory(MODEL, spec, sampler, (cond, uncond), MODEL.shape(0, 0), seed, detail)
+    return Trajectory(MODEL, spec, sampler, Conditions(cond, uncond), MODEL.shape(0, 0), seed, detail)
 
 
 def sample(sampler: AnySampler, seed: int = 0, detail: Detail = "summary", **guidance: Any) -> Tensor:
@@ -52,12 +52,12 @@ def test_condition_noise_does_not_touch_the_solver_s() -> None:
 def test_condition_noise_is_not_the_noise_the_image_starts_from() -> None:
     """With noise alone left of the condition, the first draw is seen; it comes from a stream of its own."""
     shape, cads = MODEL.shape(0, 0), {"type": "cads", "tau1": 0, "tau2": 0.5, "noise_scale": 1, "mixing": 0}
-    conditions = [Condition({"text": torch.zeros(shape)}, MODEL.label(k).given) for k in range(2)]
+    cond, uncond = (Condition({"text": torch.zeros(shape)}, MODEL.label(k).given) for k in range(2))
     spec = GuidanceSpec.model_validate({"condition": [cads]})
-    [cond, _] = next(Trajectory(MODEL, spec, DDIM(steps=4), (conditions[0], conditions[1]), shape, 5).run())
+    [first, _] = next(Trajectory(MODEL, spec, DDIM(steps=4), Conditions(cond, uncond), shape, 5).run())
     start = torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float32)
-    assert float(cond.cond.embeddings["text"].std()) > 0.1
-    assert not torch.allclose(cond.cond.embeddings["text"], start)
+    assert float(first.cond.embeddings["text"].std()) > 0.1
+    assert not torch.allclose(first.cond.embeddings["text"], start)
 
 
 @pytest.mark.parametrize("detail", ["off", "full"])

@@ -18,6 +18,7 @@ TEXT = ModelInfo(
     max_size=128,
     data="latent",
     capabilities=frozenset(CAPABILITIES),
+    layers=("down.0.0", "mid.0", "up.0.0"),
     prediction_type="eps",
     noise=NoiseTable(),
 )

@@ -50,6 +50,7 @@ def test_a_job_that_waits(client: TestClient) -> None:
             "combiner": {"type": "cfg"},
             "schedule": {"type": "constant", "weight": 5.0},
             "condition": [],
+            "perturbation": [],
             "correction": [],
         },
         "output": {"format": "png", "previews": 0},

@@ -14,7 +14,7 @@ from jobs.request import GenerationRequest
 from service.pointers import pointer, problem_items, without_tags
 
 METHODS = [(stage, member) for stage in UNIONS for member in members(stage)]
-LISTED = ("condition", "correction")
+LISTED = ("condition", "perturbation", "correction")
 
 
 def body_with(stage: str, spec: dict[str, Any]) -> tuple[dict[str, Any], str]:

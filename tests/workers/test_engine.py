@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guidance.models.base import to_bytes
-from guidance.protocol import drive
+from guidance.protocol import Conditions, drive
 from guidance.trajectory import Trajectory
 from tests.workers.conftest import Failing, MakeTask, outcome, run_to_end, small_mixture, updates
 from workers.engine import Engine
@@ -44,7 +44,7 @@ def alone(task: Task) -> list[np.ndarray[Any, Any]]:
     """Each image of a request by itself, by the reference driver."""
     request, model = task.request, small_mixture()
     assert request.seed is not None and request.label is not None
-    conditions = (model.label(request.label), model.encode(None))
+    conditions = Conditions(model.label(request.label), model.encode(None))
     images = []
     for seed in range(request.seed, request.seed + request.n):
         trajectory = Trajectory(model, request.guidance, request.sampler, conditions, model.shape(4, 4), seed)

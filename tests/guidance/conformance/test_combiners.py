@@ -14,7 +14,7 @@ from guidance.combiners import Combiner
 from guidance.prediction import Kind
 from guidance.protocol import Guide
 from guidance.registry import members
-from tests.guidance.steps import a_step, answered, guided, noise, prediction, through
+from tests.guidance.steps import a_step, answer, answered, begun, guided, noise, prediction, through
 from tests.guidance.strategies import LAW, drawn, weights
 
 ALL: list[type[Combiner]] = [method for method in members("combiner") if issubclass(method, Combiner)]
@@ -30,7 +30,7 @@ def test_neutral_setting_is_the_conditional_prediction_from_one_branch(
     method: type[Combiner], data: st.DataObject
 ) -> None:
     cond = noise(data.draw(st.integers(0, 99)))
-    value, asked = answered(data.draw(drawn(method)).guide(a_step(1.0)), {"cond": cond})
+    value, asked = answered(begun(data.draw(drawn(method)), a_step(1.0)), {"cond": cond})
     assert asked == ["cond"]
     assert torch.equal(value, cond)
 
@@ -76,10 +76,10 @@ def test_two_trajectories_on_one_object_do_not_meet(
 ) -> None:
     combiner = data.draw(drawn(method))
     answers = [{"cond": noise(seed), "uncond": noise(seed + 1)} for seed in (10, 20)]
-    apart = [answered(combiner.guide(a_step(w)), said)[0] for w, said in zip((first, second), answers, strict=True)]
-    guides = [combiner.guide(a_step(w)) for w in (first, second)]
+    apart = [answered(begun(combiner, a_step(w)), said)[0] for w, said in zip((first, second), answers, strict=True)]
+    guides = [begun(combiner, a_step(w)) for w in (first, second)]
     asked = [next(guide) for guide in guides]  # both wait before either is answered
-    together = [_sent(g, [said[b.name] for b in bs]) for g, bs, said in zip(guides, asked, answers, strict=True)]
+    together = [_sent(g, [answer(b, said) for b in bs]) for g, bs, said in zip(guides, asked, answers, strict=True)]
     assert all(torch.equal(a, b) for a, b in zip(apart, together, strict=True))
 
 
@@ -90,7 +90,7 @@ def test_asks_for_the_branches_it_declares(
     method: type[Combiner], data: st.DataObject, weight: float, needs: frozenset[str]
 ) -> None:
     combiner = data.draw(drawn(method))
-    _, asked = answered(combiner.guide(a_step(weight, needs=needs)), {"cond": noise(1), "uncond": noise(2)})
+    _, asked = answered(begun(combiner, a_step(weight, needs=needs)), {"cond": noise(1), "uncond": noise(2)})
     assert len(asked) == len(set(asked))
     assert set(asked) == combiner.branches(weight) | needs
 
@@ -110,9 +110,11 @@ def test_a_branch_that_others_need_does_not_change_the_value(
 @LAW
 @given(data=st.data(), weight=weights())
 def test_asks_at_the_input_and_level_of_the_step(method: type[Combiner], data: st.DataObject, weight: float) -> None:
-    step = a_step(weight)
-    for branch in next(data.draw(drawn(method)).guide(step)):
-        assert branch is {"cond": step.cond, "uncond": step.uncond}[branch.name]
+    combiner = data.draw(drawn(method))
+    step = combiner.prepare(a_step(weight))
+    for branch in next(combiner.guide(step)):
+        assert branch.x is step.cond.x and branch.level is step.level
+        assert branch is {"cond": step.cond, "uncond": step.uncond}.get(branch.name, branch)
 
 
 @every_combiner
@@ -143,16 +145,17 @@ def test_a_row_does_not_depend_on_its_neighbours(method: type[Combiner], data: s
 @pytest.mark.parametrize("weight", [0.0, 1.0, 3.0])
 def test_closing_leaves_nothing_behind(method: type[Combiner], weight: float) -> None:
     step = a_step(weight)
-    guide = method().guide(step)
+    guide = begun(method(), step)
     next(guide)
     guide.close()
-    assert guide.gi_frame is None and step.memory == {} and step.notes == {}  # type: ignore[attr-defined]
+    assert guide.gi_frame is None and step.notes == {}  # type: ignore[attr-defined]
+    assert step.memory.keys() <= {method.type_name()}
 
 
 @every_combiner
 @pytest.mark.parametrize("weight", [0.0, 1.0, 3.0])
 def test_what_is_thrown_into_it_comes_out(method: type[Combiner], weight: float) -> None:
-    guide = method().guide(a_step(weight))
+    guide = begun(method(), a_step(weight))
     next(guide)
     with pytest.raises(ZeroDivisionError, match="of this request alone"):
         guide.throw(ZeroDivisionError("of this request alone"))

@@ -1,0 +1,19 @@
+"""Perturbations: additive terms against a weakened prediction. The union is the registry."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from guidance.perturbations.base import Perturbation
+from guidance.perturbations.pag import PAG
+from guidance.perturbations.seg import SEG
+from guidance.perturbations.skip_layer import SkipLayer
+
+AnyPerturbation = Annotated[
+    PAG | SEG | SkipLayer,
+    Field(discriminator="type"),
+]
+
+__all__ = ["PAG", "SEG", "AnyPerturbation", "Perturbation", "SkipLayer"]

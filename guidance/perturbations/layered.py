@@ -1,0 +1,29 @@
+"""Perturbations that weaken chosen attention layers: what PAG, SEG and skip-layer guidance have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from guidance.attention import Edit
+from guidance.perturbations.base import Perturbation
+from guidance.protocol import Branch, Step
+
+Layer = Annotated[str, StringConstraints(pattern=r"^(down|mid|up)(\.\d+){0,2}$")]
+
+
+class Layered(Perturbation):
+    """Weakens the layers that `layers` name: `mid`, `up.1`, `down.0.1`; a name stands for all that it begins."""
+
+    requires: ClassVar[frozenset[str]] = frozenset({"attention"})
+
+    layers: tuple[Layer, ...] = Field(("mid",), min_length=1, max_length=32, description="see the model's layers")
+
+    @abstractmethod
+    def edit(self) -> Edit:
+        """What is asked of those layers."""
+
+    def weakened(self, step: Step) -> Branch:
+        return step.cond.edited(self.type_name(), self.edit())
