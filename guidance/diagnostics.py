@@ -32,6 +32,7 @@ UNITS = {
     "denoised_max": "largest value of the denoised estimate",
     "denoised_std": "standard deviation of the denoised estimate",
     "clipped_fraction": "share of the denoised estimate beyond the model's data bound",
+    "effective_weight": "CFG weight that the method comes to at this evaluation",
     "perturbation_norm": "Euclidean norm of what the perturbations add, in the network's own output",
     "threshold": "threshold applied to the denoised estimate",
     "weight_factor_min": "smallest factor on the weight over the picture",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -63,7 +63,7 @@ class ModelInfo(BaseModel):
         """What of this spec the model cannot run; empty when it can. Pointers are within the request."""
         return [
             *self._stage_problems(guidance),
-            *self._sampler_problems(sampler),
+            *self._sampler_problems(guidance, sampler),
             *self._zero_signal_problems(guidance, sampler),
         ]
 
@@ -129,8 +129,14 @@ class ModelInfo(BaseModel):
     def _never_guided(self, guidance: GuidanceSpec) -> bool:
         return guidance.schedule.type == "constant" and guidance.schedule.weight == 1
 
-    def _sampler_problems(self, sampler: AnySampler) -> list[Problem]:
+    def _sampler_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         found = []
+        if guidance.combiner.first_order and not sampler.first_order:
+            solvers = ", ".join(
+                method.type_name() for method in get_args(get_args(AnySampler)[0]) if method.first_order
+            )
+            detail = f"{guidance.combiner.type} needs a first-order sampler ({solvers}), and {sampler.type} is not"
+            found.append(Problem("/sampler/type", "unsupported_sampler", detail))
         spacing = sampler.resolved_spacing(self.noise)
         if spacing == "karras" and not sampler.karras:
             detail = f"spacing = karras is not defined for {sampler.type}"

@@ -69,13 +69,13 @@ class Trajectory:
         noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
         sample = solver.start(noise.to(self.model.device))
         for index, call in enumerate(self.plan.calls):
-            step = self._step(call, solver.network_input(sample, index), condition_stream)
+            step = self._step(call, solver.network_input(sample, index), solver.kept(index), condition_stream)
             self.guided = yield from self._guided(call, step)
             sample = solver.advance(sample, self.guided, index, noise_stream)
             self.calls_done = index + 1
         return sample
 
-    def _step(self, call: Call, x: Tensor, stream: Generator) -> Step:
+    def _step(self, call: Call, x: Tensor, kept: float, stream: Generator) -> Step:
         return Step(
             index=call.step,
             count=self.plan.steps,
@@ -86,6 +86,7 @@ class Trajectory:
             uncond=Branch("uncond", x, call.level, self.conditions.uncond),
             generator=stream,
             memory=self._memory,
+            kept=kept,
             others=self.conditions.others,
             needs=self.guidance.needs,
         )

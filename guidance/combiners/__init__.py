@@ -9,6 +9,7 @@ from pydantic import Field
 from guidance.combiners.base import Combiner
 from guidance.combiners.base_norm import BaseNorm
 from guidance.combiners.cfg import CFG
+from guidance.combiners.cfgpp import CFGpp
 from guidance.combiners.composable import Composable
 from guidance.combiners.full_norm import FullNorm
 from guidance.combiners.icg import ICG
@@ -18,7 +19,7 @@ from guidance.combiners.sega import SEGA
 from guidance.combiners.t_norm import TNorm
 
 AnyCombiner = Annotated[
-    BaseNorm | CFG | Composable | FullNorm | ICG | PerpNeg | SCFG | SEGA | TNorm,
+    BaseNorm | CFG | CFGpp | Composable | FullNorm | ICG | PerpNeg | SCFG | SEGA | TNorm,
     Field(discriminator="type"),
 ]
 
@@ -29,6 +30,7 @@ __all__ = [
     "SEGA",
     "AnyCombiner",
     "BaseNorm",
+    "CFGpp",
     "Combiner",
     "Composable",
     "FullNorm",

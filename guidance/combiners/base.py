@@ -25,6 +25,9 @@ class Combiner(Stage):
     normalises: ClassVar[bool] = False
     """Whether it sets the magnitude of the prediction; two stages that do contradict each other."""
 
+    first_order: ClassVar[bool] = False
+    """Whether it works on what a first-order step keeps of the noise (`Step.kept`), which other solvers do not have."""
+
     @abstractmethod
     def branches(self, weight: float) -> frozenset[str]:
         """Names of the branches evaluated at `weight`: what `guide` will ask for, known without a tensor."""

@@ -20,6 +20,8 @@ class Sampler(Stage):
     """Whether Karras' spacing is defined for it."""
     zero_snr: ClassVar[bool] = True
     """Whether it runs on a noise table that ends at zero signal."""
+    first_order: ClassVar[bool] = False
+    """Whether a step is x0 plus a share of the predicted noise, plus fresh noise (`kept`)."""
     calls_per_step: ClassVar[int] = 1
 
     steps: int = Field(30, ge=1, le=250)
@@ -47,6 +49,10 @@ class Sampler(Stage):
     def step_options(self) -> dict[str, Any]:
         """What the request passes to each call of the scheduler's `step`."""
         return {}
+
+    def kept(self, scheduler: Any, call: int) -> float:
+        """Share of the predicted noise, in sigma / alpha, that the first-order step `call` of `scheduler` keeps."""
+        raise NotImplementedError(f"{self.type_name()} is not of first order")
 
     @classmethod
     def catalogue_entry(cls) -> dict[str, Any]:

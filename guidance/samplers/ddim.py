@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -15,8 +16,20 @@ class DDIM(Sampler):
     paper: ClassVar[str] = "Song et al. 2020, arXiv:2010.02502"
     solver: ClassVar[str] = "DDIMScheduler"
 
+    first_order: ClassVar[bool] = True
+
     type: Literal["ddim"] = "ddim"
     eta: float = Field(0.0, ge=0, le=1)
 
     def step_options(self) -> dict[str, Any]:
         return {"eta": self.eta}
+
+    def kept(self, scheduler: Any, call: int) -> float:
+        """Eq. 12: the direction's coefficient over sigma, both in units of their alpha."""
+        t = int(scheduler.timesteps[call])
+        before = t - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
+        bar = float(scheduler.alphas_cumprod[t])
+        after = float(scheduler.alphas_cumprod[before] if before >= 0 else scheduler.final_alpha_cumprod)
+        variance = (1 - after) / (1 - bar) * (1 - bar / after)
+        direction = math.sqrt(max(1 - after - self.eta**2 * variance, 0.0))
+        return direction / math.sqrt(1 - bar) * math.sqrt(bar / after)

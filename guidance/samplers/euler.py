@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from guidance.samplers.sigma import SigmaSampler
 
@@ -13,4 +13,9 @@ class Euler(SigmaSampler):
     paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364"
     solver: ClassVar[str] = "EulerDiscreteScheduler"
 
+    first_order: ClassVar[bool] = True
+
     type: Literal["euler"] = "euler"
+
+    def kept(self, scheduler: Any, call: int) -> float:
+        return float(scheduler.sigmas[call + 1] / scheduler.sigmas[call])

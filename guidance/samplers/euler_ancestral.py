@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from guidance.samplers.sigma import SigmaSampler
 
@@ -14,4 +14,10 @@ class EulerAncestral(SigmaSampler):
     solver: ClassVar[str] = "EulerAncestralDiscreteScheduler"
     karras: ClassVar[bool] = False
 
+    first_order: ClassVar[bool] = True
+
     type: Literal["euler_ancestral"] = "euler_ancestral"
+
+    def kept(self, scheduler: Any, call: int) -> float:
+        """sigma_down / sigma, with sigma_down = sigma'^2 / sigma."""
+        return float(scheduler.sigmas[call + 1] / scheduler.sigmas[call]) ** 2

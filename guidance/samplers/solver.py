@@ -33,6 +33,7 @@ class Solver:
         self._cut(len(sampler.levels(table)))
         if hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(0)  # else each looks its first timestep up, and repeats confuse it
+        self.sampler = sampler
         self.options = sampler.step_options()
         self.takes_generator = "generator" in inspect.signature(self.scheduler.step).parameters
 
@@ -53,6 +54,10 @@ class Solver:
         """x = alpha * x0 + sigma * eps at the level of `call`."""
         x: Tensor = self.scheduler.scale_model_input(sample, self.scheduler.timesteps[call])
         return x
+
+    def kept(self, call: int) -> float:
+        """Share of the predicted noise that this step keeps, of first-order solvers; 0 for others."""
+        return self.sampler.kept(self.scheduler, call) if self.sampler.first_order else 0.0
 
     def advance(self, sample: Tensor, guided: Prediction, call: int, generator: Generator) -> Tensor:
         """The sample after `call`. Draws noise from `generator` where the solver is stochastic."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from guidance.info import CAPABILITIES, ModelInfo, Problem
@@ -40,6 +40,7 @@ def problems(info: ModelInfo, sampler: Sampler | None = None, **guidance: Any) -
 @LAW
 @given(guidance=specs(), sampler=samplers(st.integers(2, 250)))
 def test_a_model_with_everything_runs_everything(guidance: GuidanceSpec, sampler: Sampler) -> None:
+    assume(sampler.first_order or not guidance.combiner.first_order)
     assert ABLE.problems(guidance, sampler) == []  # type: ignore[arg-type]
 
 
@@ -81,6 +82,17 @@ def test_prompts_of_stages_must_suit_the_model() -> None:
     assert problem.pointer == "/guidance/condition/0/changes/0/prompt"
     [problem] = problems(classes, condition=[{"type": "swap", "changes": [label]}])
     assert problem.detail == "label = 3: able has labels 0 to 1"
+
+
+@pytest.mark.parametrize("sampler", [Heun(steps=4), LMS(steps=4)])
+def test_cfgpp_needs_a_first_order_sampler(sampler: Sampler) -> None:
+    [problem] = problems(ABLE, sampler, combiner={"type": "cfgpp"})
+    assert problem.pointer == "/sampler/type"
+    assert (
+        problem.detail
+        == f"cfgpp needs a first-order sampler (ddim, euler, euler_ancestral), and {sampler.type_name()} is not"
+    )
+    assert problems(ABLE, Euler(steps=4), combiner={"type": "cfgpp"}) == []
 
 
 def test_cads_needs_a_condition_that_can_be_noised() -> None:

@@ -99,7 +99,7 @@ def test_a_repeated_stage_is_refused(field: str, stage: str) -> None:
         ({"combiner": {"type": "cgf"}}, "combiner"),
         ({"schedule": {"type": "constant", "weight": 1001}}, "schedule.constant.weight"),
         ({"correction": [{"type": "rescale", "phi": 2}]}, "correction.0.rescale.phi"),
-        ({"condition": [{"type": "cads", "tau1": -1}]}, "condition.0.tau1"),
+        ({"condition": [{"type": "cads", "tau1": -1}]}, "condition.0.cads.tau1"),
         ({"combiner": {}}, "combiner"),
     ],
 )

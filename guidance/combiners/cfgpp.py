@@ -1,0 +1,45 @@
+"""CFG++. Chung et al. 2024, arXiv:2406.08070, algorithm 2."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from guidance.combiners.base import Combiner
+from guidance.protocol import Guide, Step
+from guidance.stage import Preset
+
+
+class CFGpp(Combiner):
+    """Guide the denoised estimate, but put the noise back that the unconditional prediction saw: stays on the manifold.
+
+    x' = alpha' D_g + sigma' eps_u, D_g = D_u + lambda (D_c - D_u). The schedule's weight is lambda, between 0
+    (unconditional) and 1; it is not CFG's weight. A first-order step that keeps the share r of the noise goes to the
+    same x' from D_u + lambda / (1 - r) (D_c - D_u), which is what is handed to the solver.
+    """
+
+    paper: ClassVar[str] = "Chung et al. 2024, arXiv:2406.08070"
+    first_order: ClassVar[bool] = True
+    default_schedule: ClassVar[dict[str, Any]] = {"type": "constant", "weight": 0.6}
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset("cfgpp", "CFG++ at 0.6", {"schedule": default_schedule, "combiner": {"type": "cfgpp"}}),
+    )
+
+    type: Literal["cfgpp"] = "cfgpp"
+
+    def branches(self, weight: float) -> frozenset[str]:
+        return frozenset({"cond", "uncond"} if weight else {"uncond"})
+
+    def guide(self, step: Step) -> Guide:
+        if self.branches(step.weight) | step.needs == {"uncond"}:
+            [uncond] = yield [step.uncond]
+            return uncond
+        cond, uncond = yield [step.cond, step.uncond]
+        weight = step.weight / (1 - step.kept)
+        step.notes["effective_weight"] = weight
+        return uncond + weight * (cond - uncond)
+
+    def warnings(self, weights: list[float]) -> list[str]:
+        largest = max(weights, default=0.0)
+        if largest <= 1:
+            return []
+        return [f"cfgpp reads the weight as the paper's lambda, between 0 and 1: {largest:g} overshoots"]
