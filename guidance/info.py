@@ -57,6 +57,7 @@ class ModelInfo(BaseModel):
         """What of this spec the model cannot run; empty when it can. Pointers are within the request."""
         return [
             *self._stage_problems(guidance),
+            *self._length_problems(guidance, sampler),
             *self._sampler_problems(sampler),
             *self._zero_signal_problems(guidance, sampler),
         ]
@@ -82,6 +83,13 @@ class ModelInfo(BaseModel):
                 detail = f"latent_ok = false: {reason}; set latent_ok to true and a bound that suits them"
                 found.append(Problem(f"/guidance{pointer}/latent_ok", "threshold_on_latents", detail))
         return found
+
+    def _length_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
+        schedule = guidance.schedule
+        if schedule.length in (None, sampler.steps):
+            return []
+        detail = f"{schedule.type} has {schedule.length} weights and {sampler.type} takes {sampler.steps} steps"
+        return [Problem("/guidance/schedule", "wrong_length", f"{detail}: one weight a step")]
 
     def _zero_signal_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         """Where alpha = 0 every noise prediction is x itself, and no v or denoised estimate follows from it."""

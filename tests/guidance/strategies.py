@@ -24,6 +24,9 @@ FEW = settings(LAW, max_examples=12)
 LARGEST = 1e6
 """Stands for the missing end of an unbounded parameter."""
 
+LONGEST = 7
+"""Entries of a drawn list, at most; the least is 2, so that a sampler with that many steps knows every spacing."""
+
 Method = TypeVar("Method", bound=Stage)
 
 
@@ -34,9 +37,10 @@ def weights() -> SearchStrategy[float]:
 
 def drawn(method: type[Method], **fixed: Any) -> SearchStrategy[Method]:
     """Instances of `method` with every parameter anywhere in its legal range; `fixed` ones as given."""
-    properties = method.model_json_schema()["properties"]
-    free = {name: _values(schema) for name, schema in properties.items() if name not in {"type", *fixed}}
-    return st.fixed_dictionaries(free).map(lambda fields: _legal(method, fields | fixed))
+    schema = method.model_json_schema()
+    properties, defs = schema["properties"], schema.get("$defs", {})
+    free = {name: _values(field, defs) for name, field in properties.items() if name not in {"type", *fixed}}
+    return st.fixed_dictionaries(free).map(lambda fields: _legal(method, _in_order(fields | fixed)))
 
 
 def specs() -> SearchStrategy[GuidanceSpec]:
@@ -45,6 +49,16 @@ def specs() -> SearchStrategy[GuidanceSpec]:
     several = {name: st.sampled_from(members(name)).flatmap(drawn) for name in ("condition", "correction")}
     fields = stage | {name: st.lists(one, max_size=1) for name, one in several.items()}
     return st.fixed_dictionaries(fields).map(_spec)
+
+
+def runs(steps: SearchStrategy[int]) -> SearchStrategy[tuple[GuidanceSpec, Sampler]]:
+    """A spec and a sampler that go together: a schedule made for a number of steps gets it."""
+
+    def with_sampler(guidance: GuidanceSpec) -> SearchStrategy[tuple[GuidanceSpec, Sampler]]:
+        length = guidance.schedule.length
+        return st.tuples(st.just(guidance), samplers(steps if length is None else st.just(length)))
+
+    return specs().flatmap(with_sampler)
 
 
 def samplers(steps: SearchStrategy[int]) -> SearchStrategy[Sampler]:
@@ -58,13 +72,20 @@ def _knows_its_spacing(sampler: Sampler) -> bool:
     return sampler.spacing != "karras" or sampler.karras
 
 
-def _values(schema: dict[str, Any]) -> SearchStrategy[Any]:
+def _values(schema: dict[str, Any], defs: dict[str, Any]) -> SearchStrategy[Any]:
+    if "$ref" in schema:
+        return _values(defs[schema["$ref"].rpartition("/")[2]], defs)
     if "anyOf" in schema:
-        return st.one_of([_values(option) for option in schema["anyOf"]])
+        return st.one_of([_values(option, defs) for option in schema["anyOf"]])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema["type"] == "integer":
         return st.integers(schema["minimum"], schema["maximum"])
+    if schema["type"] == "array":
+        most = min(schema.get("maxItems", LONGEST), LONGEST)
+        return st.lists(_values(schema["items"], defs), min_size=min(2, most), max_size=most)
+    if schema["type"] == "object":
+        return st.fixed_dictionaries({name: _values(part, defs) for name, part in schema["properties"].items()})
     simple: dict[str, SearchStrategy[Any]] = {"null": st.none(), "boolean": st.booleans()}
     return simple[schema["type"]] if schema["type"] in simple else _numbers(schema)
 
@@ -77,6 +98,20 @@ def _numbers(schema: dict[str, Any]) -> SearchStrategy[float]:
     smallest = low + sys.float_info.min if above else low
     anywhere = st.floats(smallest, high, exclude_max=below)
     return anywhere | st.sampled_from([float(end) for end in ends]) if ends else anywhere
+
+
+def _in_order(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields that must stand in an order or a range of another's choice, put there: drawn apart they seldom do."""
+    for low, high in (("sigma_low", "sigma_high"), ("low", "high")):
+        if fields.get(low) is not None and fields.get(high) is not None:
+            fields[low], fields[high] = sorted((fields[low], fields[high]))
+    if fields.get("domain") == "time":
+        fields |= {name: min(fields[name], 1.0) for name in ("low", "high")}
+    if "points" in fields:
+        scale = max(1.0, *(point["at"] for point in fields["points"])) if fields["over"] == "progress" else 1.0
+        points = {point["at"] / scale: point["weight"] for point in fields["points"]}
+        fields["points"] = [{"at": at, "weight": points[at]} for at in sorted(points)]
+    return fields
 
 
 def _legal(method: type[Method], fields: dict[str, Any]) -> Method:

@@ -16,7 +16,7 @@ from guidance.registry import members
 from guidance.samplers import Sampler
 from guidance.samplers.solver import Solver
 from guidance.spec import GuidanceSpec
-from tests.guidance.strategies import FEW, LAW, samplers, specs
+from tests.guidance.strategies import FEW, LAW, runs, samplers
 from tests.oracles import TABLE, Pair, a_trajectory
 
 ALL: list[type[Sampler]] = [method for method in members("sampler") if issubclass(method, Sampler)]
@@ -44,8 +44,9 @@ def test_levels_are_variance_preserving(sampler: Sampler) -> None:
 
 
 @FEW
-@given(sampler=samplers(st.integers(2, 6)), guidance=specs(), seed=st.integers(0, 2**32 - 1))
-def test_the_plan_counts_what_a_drive_evaluates(sampler: Sampler, guidance: GuidanceSpec, seed: int) -> None:
+@given(run=runs(st.integers(2, 6)), seed=st.integers(0, 2**32 - 1))
+def test_the_plan_counts_what_a_drive_evaluates(run: tuple[GuidanceSpec, Sampler], seed: int) -> None:
+    guidance, sampler = run
     trajectory = a_trajectory(small.model(), guidance, sampler, seed)
     asked: list[Branch] = []
 
@@ -59,10 +60,11 @@ def test_the_plan_counts_what_a_drive_evaluates(sampler: Sampler, guidance: Guid
 
 
 @FEW
-@given(sampler=samplers(st.integers(2, 6)), guidance=specs(), seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)))
+@given(run=runs(st.integers(2, 6)), seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)))
 def test_interleaved_trajectories_equal_separate_ones(
-    sampler: Sampler, guidance: GuidanceSpec, seeds: tuple[int, int]
+    run: tuple[GuidanceSpec, Sampler], seeds: tuple[int, int]
 ) -> None:
+    guidance, sampler = run
     model = small.model()
     apart = [drive(a_trajectory(model, guidance, sampler, seed).run(), model.evaluate) for seed in seeds]
     together = _in_turns([a_trajectory(model, guidance, sampler, seed).run() for seed in seeds], model.evaluate)
