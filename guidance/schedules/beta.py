@@ -30,4 +30,4 @@ class Beta(Schedule):
     def weight_at(self, index: int, count: int, sigma: float) -> float | None:
         r = progress(index, count)
         normaliser = math.exp(math.lgamma(self.a + self.b) - math.lgamma(self.a) - math.lgamma(self.b))
-        return self.weight * normaliser * r ** (self.a - 1) * (1 - r) ** (self.b - 1)
+        return self.weight * normaliser * math.pow(r, self.a - 1) * math.pow(1 - r, self.b - 1)

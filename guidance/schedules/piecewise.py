@@ -35,7 +35,10 @@ class Piecewise(Schedule):
     type: Literal["piecewise"] = "piecewise"
     over: Literal["progress", "sigma"] = "progress"
     points: tuple[Point, ...] = Field(
-        (Point(at=0, weight=2), Point(at=0.5, weight=6), Point(at=1, weight=6)), min_length=2, max_length=250
+        (Point(at=0, weight=2), Point(at=0.5, weight=6), Point(at=1, weight=6)),
+        min_length=2,
+        max_length=250,
+        description="sorted by at, no two at one place",
     )
 
     @model_validator(mode="after")

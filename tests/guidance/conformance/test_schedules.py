@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from guidance.registry import members
 from guidance.schedules import Schedule
+from tests.guidance.curves import everywhere
 from tests.guidance.strategies import LAW, drawn
 
 ALL: list[type[Schedule]] = [method for method in members("schedule") if issubclass(method, Schedule)]
@@ -29,16 +30,13 @@ NEUTRAL: dict[str, dict[str, Any]] = {
 }
 """A setting of each schedule at which the conditional prediction is all there is."""
 
-EVERYWHERE: dict[str, Any] = {"sigma_low": 0.0, "sigma_high": None}
-"""No interval: a schedule in its whole range."""
-
 sigmas = st.floats(0, 200, exclude_min=True) | st.just(math.inf)
 
 
 @st.composite
-def running(draw: st.DrawFn, method: type[Schedule], **fixed: Any) -> tuple[Schedule, int]:
+def running(draw: st.DrawFn, schedules: st.SearchStrategy[Schedule]) -> tuple[Schedule, int]:
     """A schedule with a number of steps that it can run in."""
-    schedule = draw(drawn(method, **fixed))
+    schedule = draw(schedules)
     return schedule, schedule.length or draw(st.integers(1, 250))
 
 
@@ -50,7 +48,7 @@ def test_every_declared_neutral_setting_is_tested() -> None:
 @LAW
 @given(data=st.data(), sigma=sigmas)
 def test_is_finite_or_off_at_every_index(method: type[Schedule], data: st.DataObject, sigma: float) -> None:
-    schedule, count = data.draw(running(method, **EVERYWHERE))
+    schedule, count = data.draw(running(everywhere(method)))
     weights = [schedule.at(index, count, sigma) for index in range(count)]
     assert all(weight is None or math.isfinite(weight) for weight in weights)
 
@@ -59,7 +57,7 @@ def test_is_finite_or_off_at_every_index(method: type[Schedule], data: st.DataOb
 @LAW
 @given(data=st.data(), sigma=sigmas)
 def test_is_a_function_of_its_arguments(method: type[Schedule], data: st.DataObject, sigma: float) -> None:
-    schedule, count = data.draw(running(method))
+    schedule, count = data.draw(running(drawn(method)))
     index = data.draw(st.integers(0, count - 1))
     before, first = schedule.model_copy(deep=True), schedule.at(index, count, sigma)
     assert [schedule.at(other, count, sigma) for other in reversed(range(count))][count - 1 - index] == first
@@ -70,7 +68,7 @@ def test_is_a_function_of_its_arguments(method: type[Schedule], data: st.DataObj
 @LAW
 @given(data=st.data(), sigma=sigmas)
 def test_neutral_setting_is_the_conditional_model(method: type[Schedule], data: st.DataObject, sigma: float) -> None:
-    schedule, count = data.draw(running(method, **NEUTRAL[method.type_name()]))
+    schedule, count = data.draw(running(drawn(method, **NEUTRAL[method.type_name()])))
     assert {schedule.at(index, count, sigma) for index in range(count)} <= {1.0, None}
 
 
@@ -79,7 +77,7 @@ def test_neutral_setting_is_the_conditional_model(method: type[Schedule], data: 
 @given(data=st.data(), sigma=sigmas)
 def test_only_noise_levels_switch_guidance_off(method: type[Schedule], data: st.DataObject, sigma: float) -> None:
     """None depends on sigma alone: at one noise level, a schedule is on at every step or at none."""
-    schedule, count = data.draw(running(method))
+    schedule, count = data.draw(running(drawn(method)))
     assert len({schedule.at(index, count, sigma) is None for index in range(count)}) == 1
 
 
@@ -99,7 +97,7 @@ def test_interval_wins_outside_and_changes_nothing_inside(
 ) -> None:
     """Kynkäänniemi et al. 2024, arXiv:2404.07724, eq. 5, with any schedule for its weight; (low, high]."""
     high = None if width is None else low + width
-    whole, count = data.draw(running(method, **EVERYWHERE))
+    whole, count = data.draw(running(everywhere(method)))
     limited = method.model_validate(whole.model_dump() | {"sigma_low": low, "sigma_high": high})
     for at in (sigma, low, math.nextafter(low, math.inf), *([] if high is None else [high, math.nextafter(high, 999)])):
         inside = low < at and (high is None or at <= high)
