@@ -52,6 +52,17 @@ def test_schedules_of_one_weight_are_cfg(schedule: dict[str, Any]) -> None:
     assert plan(spec(**schedule), Euler(steps=20), INFO) == plain
 
 
+@pytest.mark.parametrize("kind", ["cosine", "sine", "beta", "piecewise", "per_step"])
+def test_a_schedule_in_an_interval_costs_the_steps_and_those_inside(kind: str) -> None:
+    sampler = Euler(steps=30)
+    limited = plan(spec(type=kind, sigma_low=0.3, sigma_high=3.0), sampler, INFO)
+    whole = plan(spec(type=kind), sampler, INFO)
+    inside = [0.3 < call.level.ratio <= 3.0 for call in whole.calls]
+    assert 0 < sum(inside) < 30 and limited.nfe == 30 + sum(inside)
+    for call, in_it, before in zip(limited.calls, inside, whole.calls, strict=True):
+        assert call.weight == (before.weight if in_it else None)
+
+
 # A weight for each step
 
 
