@@ -17,6 +17,11 @@ from jobs.request import GenerationRequest, RequestProblems, resolve
 STEPS = (3, 8)
 
 RANGES: dict[str, Callable[[Random], Body]] = {
+    "beta": lambda r: {"weight": r.uniform(1, 5), "a": r.uniform(1, 4), "b": r.uniform(1, 4)},
+    "clamp_linear": lambda r: {"weight": r.uniform(1, 5), "floor": r.uniform(0, 4), "sigma_low": r.uniform(0, 0.5)},
+    "dynamic_cfg": lambda r: {"weight": r.uniform(1, 10), "low": r.random(), "high": r.random()},
+    "piecewise": lambda r: {"points": [{"at": at, "weight": r.uniform(0, 10)} for at in (0, r.uniform(0.1, 0.9), 1)]},
+    "truncated": lambda r: {"weight": r.uniform(1, 10), "ratio": r.random()},
     "constant": lambda r: {"weight": r.choice([0, 1, r.uniform(-1, 10)])},
     "cosine": lambda r: {"max_weight": r.uniform(1, 10), "min_weight": r.uniform(0, 1)},
     "interval": lambda r: {"weight": r.uniform(1, 10), "sigma_low": r.uniform(0, 1), "sigma_high": r.uniform(1, 20)},
@@ -50,11 +55,12 @@ def random_request(random: Random, info: ModelInfo, steps: tuple[int, int] = STE
 
 
 def _body(random: Random, info: ModelInfo, steps: tuple[int, int]) -> Body:
+    sampler = _sampler(random, steps)
     body: Body = {
         "model": info.id,
         "seed": random.randrange(2**32),
-        "sampler": _sampler(random, steps),
-        "guidance": _guidance(random),
+        "sampler": sampler,
+        "guidance": _guidance(random, sampler["steps"]),
         "diagnostics": random.choice(["off", "summary", "full"]),
     }
     if info.condition == "label":
@@ -68,10 +74,12 @@ def _sampler(random: Random, steps: tuple[int, int]) -> Body:
     return _drawn(random, random.choice(members("sampler"))) | {"steps": random.randint(*steps), "spacing": spacing}
 
 
-def _guidance(random: Random) -> Body:
+def _guidance(random: Random, steps: int) -> Body:
     guidance: dict[str, Any] = {"combiner": _drawn(random, random.choice(members("combiner")))}
     if random.random() < 0.75:  # else the combiner's own
-        guidance["schedule"] = _drawn(random, random.choice(members("schedule")))
+        guidance["schedule"] = schedule = _drawn(random, random.choice(members("schedule")))
+        if schedule["type"] == "per_step":
+            schedule["weights"] = [random.choice([None, random.uniform(1, 10)]) for _ in range(steps)]
     for stage in ("condition", "perturbation", "correction"):
         kinds = members(stage)
         chosen = random.sample(kinds, random.randint(0, min(2, len(kinds))))

@@ -120,6 +120,10 @@ def kind(field: Entry, schema: Entry) -> str:
         return kind(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
     if "anyOf" in field:
         return " or ".join(kind(option, schema) for option in field["anyOf"])
+    if "properties" in field:
+        return " with ".join(["object", ", ".join(f"`{name}`" for name in field["properties"])])
+    if "items" in field:
+        return f"list of {kind(field['items'], schema)}"
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

@@ -63,6 +63,7 @@ class ModelInfo(BaseModel):
         """What of this spec the model cannot run; empty when it can. Pointers are within the request."""
         return [
             *self._stage_problems(guidance),
+            *self._length_problems(guidance, sampler),
             *self._sampler_problems(guidance, sampler),
             *self._zero_signal_problems(guidance, sampler),
         ]
@@ -115,6 +116,13 @@ class ModelInfo(BaseModel):
             if unknown([name], self.layers)
         ]
 
+    def _length_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
+        schedule = guidance.schedule
+        if schedule.length in (None, sampler.steps):
+            return []
+        detail = f"{schedule.type} has {schedule.length} weights and {sampler.type} takes {sampler.steps} steps"
+        return [Problem("/guidance/schedule", "wrong_length", f"{detail}: one weight a step")]
+
     def _zero_signal_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         """Where alpha = 0 every noise prediction is x itself, and no v or denoised estimate follows from it."""
         combiner = guidance.combiner
@@ -127,7 +135,9 @@ class ModelInfo(BaseModel):
         return [Problem("/guidance/combiner/type", "undefined_at_zero_signal", detail)]
 
     def _never_guided(self, guidance: GuidanceSpec) -> bool:
-        return guidance.schedule.type == "constant" and guidance.schedule.weight == 1
+        """Whether the combiner evaluates the condition alone at every step."""
+        schedule = guidance.schedule
+        return schedule.type == "constant" and guidance.combiner.branches(schedule.weight) == {"cond"}
 
     def _sampler_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         found = []

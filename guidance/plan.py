@@ -69,7 +69,7 @@ def _warnings(guidance: GuidanceSpec, weights: dict[int, float | None]) -> list[
     guided = [weight for weight in weights.values() if weight is not None]
     warnings = guidance.combiner.warnings(guided)
     if not guided:
-        warnings.append("guidance is off at every step: no noise level of this grid lies inside the interval")
+        warnings.append("guidance is off at every step: the schedule is on at none of this grid's steps")
     if any(weight < 0 for weight in guided):
         warnings.append(f"the weight falls to {min(guided):g}: below 0 the condition is pushed away from")
     return warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
 from guidance.combiners import CFG, AnyCombiner
 from guidance.conditions import AnyCondition
@@ -14,6 +14,7 @@ from guidance.perturbations import AnyPerturbation
 from guidance.presets import PRESETS
 from guidance.prompted import Wanted
 from guidance.schedules import AnySchedule
+from guidance.schedules.weights import in_another_convention
 from guidance.stage import Stage
 
 
@@ -50,6 +51,14 @@ class GuidanceSpec(BaseModel):
                 raise ValueError(f"preset {name!r} is unknown; there are {', '.join(sorted(PRESETS))}")
             filled = PRESETS[name].guidance | filled
         return filled
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _in_a_convention_of_the_combiner(cls, raw: Any, info: ValidationInfo) -> Any:
+        combiner = info.data.get("combiner")
+        if combiner is not None and not combiner.cfg_weight and in_another_convention(raw):
+            raise ValueError(f"the weight of {combiner.type} is not CFG's w: give the number itself, not w - 1")
+        return raw
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

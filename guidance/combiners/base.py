@@ -22,6 +22,8 @@ class Combiner(Stage):
     default_schedule: ClassVar[dict[str, Any]] = {"type": "constant", "weight": 5.0}
     """The schedule of a request that names none."""
     requires: ClassVar[frozenset[str]] = frozenset({"null_condition"})
+    cfg_weight: ClassVar[bool] = True
+    """Whether the weight is CFG's w, which other papers count as w - 1; else it is in no other convention."""
     normalises: ClassVar[bool] = False
     """Whether it sets the magnitude of the prediction; two stages that do contradict each other."""
 

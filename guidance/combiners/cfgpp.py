@@ -19,6 +19,7 @@ class CFGpp(Combiner):
 
     paper: ClassVar[str] = "Chung et al. 2024, arXiv:2406.08070"
     first_order: ClassVar[bool] = True
+    cfg_weight: ClassVar[bool] = False
     default_schedule: ClassVar[dict[str, Any]] = {"type": "constant", "weight": 0.6}
     presets: ClassVar[tuple[Preset, ...]] = (
         Preset("cfgpp", "CFG++ at 0.6", {"schedule": default_schedule, "combiner": {"type": "cfgpp"}}),

@@ -16,6 +16,7 @@ class RelativePush(Combiner):
 
     paper: ClassVar[str] = "fast.ai forums 2022, Dynamic classifier-free guidance"
     space: ClassVar[Space] = "eps"
+    cfg_weight: ClassVar[bool] = False
     default_schedule: ClassVar[dict[str, Any]] = {"type": "cosine", "max_weight": 0.25, "min_weight": 0.05}
 
     def branches(self, weight: float) -> frozenset[str]:

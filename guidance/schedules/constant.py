@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from guidance.schedules.base import Schedule, Weight
+from guidance.schedules.base import Schedule
+from guidance.schedules.weights import Weight
 
 
 class Constant(Schedule):
@@ -16,5 +17,5 @@ class Constant(Schedule):
     type: Literal["constant"] = "constant"
     weight: Weight = 5.0
 
-    def at(self, index: int, count: int, sigma: float) -> float | None:
+    def weight_at(self, index: int, count: int, sigma: float) -> float | None:
         return self.weight

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from guidance.schedules.base import Schedule, Weight
+from guidance.schedules.base import Schedule
+from guidance.schedules.weights import Weight
 
 
 def annealed(index: int, count: int, maximum: float, minimum: float) -> float:
@@ -23,5 +24,5 @@ class Cosine(Schedule):
     max_weight: Weight = 7.5
     min_weight: Weight = 0.15
 
-    def at(self, index: int, count: int, sigma: float) -> float | None:
+    def weight_at(self, index: int, count: int, sigma: float) -> float | None:
         return annealed(index, count, self.max_weight, self.min_weight)

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from guidance.schedules.base import Schedule, Weight
+from guidance.schedules.base import Schedule
 from guidance.schedules.cosine import annealed
+from guidance.schedules.weights import Weight
 
 
 class WarmupCosine(Schedule):
@@ -22,7 +23,7 @@ class WarmupCosine(Schedule):
     init_weight: Weight = 0.15
     warmup_fraction: float = Field(0.1, ge=0, lt=1, description="share of the steps spent warming up")
 
-    def at(self, index: int, count: int, sigma: float) -> float | None:
+    def weight_at(self, index: int, count: int, sigma: float) -> float | None:
         warmup = int(count * self.warmup_fraction)
         if index < warmup:
             return self.init_weight + index * (self.max_weight - self.init_weight) / warmup

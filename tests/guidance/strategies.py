@@ -26,6 +26,9 @@ FEW = settings(LAW, max_examples=12)
 LARGEST = 1e6
 """Stands for the missing end of an unbounded parameter."""
 
+LONGEST = 7
+"""Entries of a drawn list, at most; the least is 2, so that a sampler with that many steps knows every spacing."""
+
 Method = TypeVar("Method", bound=Stage)
 
 
@@ -36,10 +39,10 @@ def weights() -> SearchStrategy[float]:
 
 def drawn(method: type[Method], **fixed: Any) -> SearchStrategy[Method]:
     """Instances of `method` with every parameter anywhere in its legal range; `fixed` ones as given."""
-    properties = method.model_json_schema()["properties"]
-    parts = method.model_json_schema().get("$defs", {})
-    free = {name: _values(schema, parts) for name, schema in properties.items() if name not in {"type", *fixed}}
-    return st.fixed_dictionaries(free).map(lambda fields: _legal(method, fields | fixed))
+    schema = method.model_json_schema()
+    properties, defs = schema["properties"], schema.get("$defs", {})
+    free = {name: _values(field, defs) for name, field in properties.items() if name not in {"type", *fixed}}
+    return st.fixed_dictionaries(free).map(lambda fields: _legal(method, _in_order(fields | fixed)))
 
 
 def specs(able: Collection[str] = CAPABILITIES) -> SearchStrategy[GuidanceSpec]:
@@ -57,6 +60,21 @@ def specs(able: Collection[str] = CAPABILITIES) -> SearchStrategy[GuidanceSpec]:
     return st.fixed_dictionaries(fields).map(_spec)
 
 
+def runs(
+    steps: SearchStrategy[int], able: Collection[str] = CAPABILITIES
+) -> SearchStrategy[tuple[GuidanceSpec, Sampler]]:
+    """A spec and a sampler that go together: a schedule made for a number of steps gets it."""
+
+    def with_sampler(guidance: GuidanceSpec) -> SearchStrategy[tuple[GuidanceSpec, Sampler]]:
+        length = guidance.schedule.length
+        fitting = samplers(steps if length is None else st.just(length))
+        if guidance.combiner.first_order:
+            fitting = fitting.filter(lambda sampler: sampler.first_order)
+        return st.tuples(st.just(guidance), fitting)
+
+    return specs(able).flatmap(with_sampler)
+
+
 def samplers(steps: SearchStrategy[int]) -> SearchStrategy[Sampler]:
     """Any sampler at one of the `steps` with any spacing that it knows."""
     kinds = st.sampled_from([method for method in members("sampler") if issubclass(method, Sampler)])
@@ -68,30 +86,28 @@ def _knows_its_spacing(sampler: Sampler) -> bool:
     return sampler.spacing != "karras" or sampler.karras
 
 
-def _values(schema: dict[str, Any], parts: dict[str, Any]) -> SearchStrategy[Any]:
-    """Whatever `schema` allows; `parts` are the definitions it may refer to."""
+def _values(schema: dict[str, Any], defs: dict[str, Any]) -> SearchStrategy[Any]:
+    """Whatever `schema` allows; `defs` are the definitions it may refer to."""
     if "$ref" in schema:
-        return _objects(parts[schema["$ref"].rpartition("/")[2]], parts)
+        return _values(defs[schema["$ref"].rpartition("/")[2]], defs)
     if "anyOf" in schema:
-        return st.one_of([_values(option, parts) for option in schema["anyOf"]])
-    if schema.get("type") == "array":
-        return st.lists(_values(schema["items"], parts), min_size=schema.get("minItems", 0), max_size=2)
-    if schema.get("type") == "string" and "enum" not in schema:
-        return st.just("mid") if "pattern" in schema else st.sampled_from(["a star", "a small red square"])
+        return st.one_of([_values(option, defs) for option in schema["anyOf"]])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema["type"] == "integer":
         return st.integers(schema["minimum"], schema["maximum"])
+    if schema["type"] == "array":
+        most = min(schema.get("maxItems", LONGEST), LONGEST)
+        least = min(2, most) if schema.get("minItems") else 0
+        return st.lists(_values(schema["items"], defs), min_size=least, max_size=most)
+    if schema["type"] == "object":
+        told = {"prompt": {"type": "string"}, "label": {"type": "null"}}  # one of them, where there are such
+        parts = {name: _values(told.get(name, part), defs) for name, part in schema["properties"].items()}
+        return st.fixed_dictionaries(parts)
+    if schema["type"] == "string":
+        return st.just("mid") if "pattern" in schema else st.sampled_from(["a star", "a small red square"])
     simple: dict[str, SearchStrategy[Any]] = {"null": st.none(), "boolean": st.booleans()}
     return simple[schema["type"]] if schema["type"] in simple else _numbers(schema)
-
-
-def _objects(schema: dict[str, Any], parts: dict[str, Any]) -> SearchStrategy[Any]:
-    """Parts of a method, asked for by prompt."""
-    told = {"prompt": {"type": "string"}, "label": {"type": "null"}}
-    return st.fixed_dictionaries(
-        {name: _values(told.get(name, field), parts) for name, field in schema["properties"].items()}
-    )
 
 
 def _numbers(schema: dict[str, Any]) -> SearchStrategy[float]:
@@ -102,6 +118,20 @@ def _numbers(schema: dict[str, Any]) -> SearchStrategy[float]:
     smallest = low + sys.float_info.min if above else low
     anywhere = st.floats(smallest, high, exclude_max=below)
     return anywhere | st.sampled_from([float(end) for end in ends]) if ends else anywhere
+
+
+def _in_order(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields that must stand in an order or a range of another's choice, put there: drawn apart they seldom do."""
+    for low, high in (("sigma_low", "sigma_high"), ("low", "high")):
+        if fields.get(low) is not None and fields.get(high) is not None:
+            fields[low], fields[high] = sorted((fields[low], fields[high]))
+    if fields.get("domain") == "time":
+        fields |= {name: min(fields[name], 1.0) for name in ("low", "high")}
+    if "points" in fields:
+        scale = max(1.0, *(point["at"] for point in fields["points"])) if fields["over"] == "progress" else 1.0
+        points = {point["at"] / scale: point["weight"] for point in fields["points"]}
+        fields["points"] = [{"at": at, "weight": points[at]} for at in sorted(points)]
+    return fields
 
 
 def _legal(method: type[Method], fields: dict[str, Any]) -> Method:

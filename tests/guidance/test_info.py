@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from guidance.info import CAPABILITIES, ModelInfo, Problem
@@ -13,7 +13,7 @@ from guidance.models.gaussians import Gaussians
 from guidance.noise import NoiseTable
 from guidance.samplers import DDIM, LMS, Euler, EulerAncestral, Heun, Sampler
 from guidance.spec import GuidanceSpec
-from tests.guidance.strategies import LAW, samplers, specs
+from tests.guidance.strategies import LAW, runs
 
 ABLE = ModelInfo(
     id="able",
@@ -38,9 +38,9 @@ def problems(info: ModelInfo, sampler: Sampler | None = None, **guidance: Any) -
 
 
 @LAW
-@given(guidance=specs(), sampler=samplers(st.integers(2, 250)))
-def test_a_model_with_everything_runs_everything(guidance: GuidanceSpec, sampler: Sampler) -> None:
-    assume(sampler.first_order or not guidance.combiner.first_order)
+@given(run=runs(st.integers(2, 250)))
+def test_a_model_with_everything_runs_everything(run: tuple[GuidanceSpec, Sampler]) -> None:
+    guidance, sampler = run
     assert ABLE.problems(guidance, sampler) == []  # type: ignore[arg-type]
 
 

@@ -48,7 +48,7 @@ def test_a_job_that_waits(client: TestClient) -> None:
         "guidance": {
             "preset": None,
             "combiner": {"type": "cfg"},
-            "schedule": {"type": "constant", "weight": 5.0},
+            "schedule": {"sigma_low": 0.0, "sigma_high": None, "type": "constant", "weight": 5.0},
             "condition": [],
             "perturbation": [],
             "correction": [],

@@ -16,13 +16,13 @@ from guidance.registry import members
 from guidance.samplers import Sampler
 from guidance.samplers.solver import Solver
 from guidance.spec import GuidanceSpec
-from tests.guidance.strategies import FEW, LAW, samplers, specs
+from tests.guidance.strategies import FEW, LAW, runs, samplers
 from tests.oracles import TABLE, Pair, a_trajectory
 
 ALL: list[type[Sampler]] = [method for method in members("sampler") if issubclass(method, Sampler)]
 every_sampler = pytest.mark.parametrize("method", ALL, ids=lambda method: method.type_name())
 small = Pair(pixels=2)
-ANY = specs(small.model().info.capabilities)
+ABLE = small.model().info.capabilities
 
 
 @LAW
@@ -45,8 +45,9 @@ def test_levels_are_variance_preserving(sampler: Sampler) -> None:
 
 
 @FEW
-@given(sampler=samplers(st.integers(2, 6)), guidance=ANY, seed=st.integers(0, 2**32 - 1))
-def test_the_plan_counts_what_a_drive_evaluates(sampler: Sampler, guidance: GuidanceSpec, seed: int) -> None:
+@given(run=runs(st.integers(2, 6), ABLE), seed=st.integers(0, 2**32 - 1))
+def test_the_plan_counts_what_a_drive_evaluates(run: tuple[GuidanceSpec, Sampler], seed: int) -> None:
+    guidance, sampler = run
     trajectory = a_trajectory(small.model(), guidance, sampler, seed)
     asked: list[Branch] = []
 
@@ -60,10 +61,11 @@ def test_the_plan_counts_what_a_drive_evaluates(sampler: Sampler, guidance: Guid
 
 
 @FEW
-@given(sampler=samplers(st.integers(2, 6)), guidance=ANY, seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)))
+@given(run=runs(st.integers(2, 6), ABLE), seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)))
 def test_interleaved_trajectories_equal_separate_ones(
-    sampler: Sampler, guidance: GuidanceSpec, seeds: tuple[int, int]
+    run: tuple[GuidanceSpec, Sampler], seeds: tuple[int, int]
 ) -> None:
+    guidance, sampler = run
     model = small.model()
     apart = [drive(a_trajectory(model, guidance, sampler, seed).run(), model.evaluate) for seed in seeds]
     together = _in_turns([a_trajectory(model, guidance, sampler, seed).run() for seed in seeds], model.evaluate)
