@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmarks.workloads import CAPTIONS, Body
+from guidance.combiners import Combiner
 from guidance.info import ModelInfo
 from guidance.registry import members
+from guidance.samplers import Sampler
 from guidance.stage import Stage
 from jobs.request import GenerationRequest, RequestProblems, resolve
 
@@ -55,12 +57,13 @@ def random_request(random: Random, info: ModelInfo, steps: tuple[int, int] = STE
 
 
 def _body(random: Random, info: ModelInfo, steps: tuple[int, int]) -> Body:
-    sampler = _sampler(random, steps)
+    combiner = random.choice([method for method in members("combiner") if issubclass(method, Combiner)])
+    sampler = _sampler(random, steps, combiner)
     body: Body = {
         "model": info.id,
         "seed": random.randrange(2**32),
         "sampler": sampler,
-        "guidance": _guidance(random, sampler["steps"]),
+        "guidance": _guidance(random, sampler["steps"], combiner),
         "diagnostics": random.choice(["off", "summary", "full"]),
     }
     if info.condition == "label":
@@ -69,18 +72,20 @@ def _body(random: Random, info: ModelInfo, steps: tuple[int, int]) -> Body:
     return body | {"prompt": random.choice(CAPTIONS), "negative_prompt": negative}
 
 
-def _sampler(random: Random, steps: tuple[int, int]) -> Body:
+def _sampler(random: Random, steps: tuple[int, int], combiner: type[Combiner]) -> Body:
     spacing = random.choice([None, "leading", "trailing", "linspace", "karras"])
-    return _drawn(random, random.choice(members("sampler"))) | {"steps": random.randint(*steps), "spacing": spacing}
+    samplers = [method for method in members("sampler") if issubclass(method, Sampler)]
+    fitting = [method for method in samplers if method.first_order or not combiner.first_order]
+    return _drawn(random, random.choice(fitting)) | {"steps": random.randint(*steps), "spacing": spacing}
 
 
-def _guidance(random: Random, steps: int) -> Body:
-    guidance: dict[str, Any] = {"combiner": _drawn(random, random.choice(members("combiner")))}
+def _guidance(random: Random, steps: int, combiner: type[Combiner]) -> Body:
+    guidance: dict[str, Any] = {"combiner": _drawn(random, combiner)}
     if random.random() < 0.75:  # else the combiner's own
         guidance["schedule"] = schedule = _drawn(random, random.choice(members("schedule")))
         if schedule["type"] == "per_step":
             schedule["weights"] = [random.choice([None, random.uniform(1, 10)]) for _ in range(steps)]
-    for stage in ("condition", "perturbation", "correction"):
+    for stage in ("condition",) if combiner.first_order else ("condition", "perturbation", "correction"):
         kinds = members(stage)
         chosen = random.sample(kinds, random.randint(0, min(2, len(kinds))))
         guidance[stage] = [_drawn(random, method) for method in chosen]
