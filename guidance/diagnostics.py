@@ -55,8 +55,9 @@ MEASURED = (
 
 @dataclass
 class Cost:
-    """What a driver spent on the evaluations of a step. Zero where the driver does not measure."""
+    """What the evaluations of a call cost. Time and batches are the driver's to measure; zero where it does not."""
 
+    evaluations: int = 0
     seconds: float = 0.0
     rows: int = 0
     batches: int = 0
@@ -90,7 +91,7 @@ class Diagnostics:
         level = call.level
         self._host.append(
             {"step": call.step, "call": call.within, "t": level.t, "sigma": level.ratio, "log_snr": level.log_snr}
-            | {"weight": 1.0 if call.weight is None else call.weight, "nfe": len(seen)}
+            | {"weight": 1.0 if call.weight is None else call.weight, "nfe": cost.evaluations}
             | {"milliseconds": 1000 * cost.seconds, "batch_rows": cost.mean_rows}
         )
         self._device.append(self._measure(seen, guided))

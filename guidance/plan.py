@@ -25,7 +25,7 @@ class Call:
     weight: float | None
     """None where guidance is off."""
     nfe: int
-    """Branches that will be evaluated."""
+    """Network evaluations; the most there can be where their number is decided on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def nfe(self) -> int:
-        """Network evaluations for one image."""
+        """Network evaluations for one image, at most."""
         return sum(call.nfe for call in self.calls)
 
     @property
@@ -54,16 +54,17 @@ def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
     starts = {step: level for level, (step, within) in zip(levels, places, strict=True) if within == 0}
     weights = {step: guidance.schedule.at(step, sampler.steps, level.ratio) for step, level in starts.items()}
     calls = tuple(
-        Call(step, within, level, starts[step], weights[step], _nfe(guidance, weights[step]))
+        Call(step, within, level, starts[step], weights[step], _nfe(guidance, weights[step], step, sampler.steps))
         for level, (step, within) in zip(levels, places, strict=True)
     )
     return Plan(sampler.steps, calls, tuple(_warnings(guidance, weights)))
 
 
-def _nfe(guidance: GuidanceSpec, weight: float | None) -> int:
+def _nfe(guidance: GuidanceSpec, weight: float | None, index: int, count: int) -> int:
     if weight is None:
         return 1
-    return len(guidance.combiner.branches(weight) | guidance.needs)
+    combiner = guidance.combiner
+    return combiner.evaluations(combiner.branches(weight) | guidance.needs, weight, index, count)
 
 
 def _warnings(guidance: GuidanceSpec, weights: dict[int, float | None]) -> list[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Generator as Seeded
     from torch import Tensor
 
+ZERO_SIGNAL = Level(0.0, 0.0, 1.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -39,6 +41,7 @@ class Branch:
     """One network evaluation asked for: the noisy `x` (1, C, H, W) at `level` under `cond`. Answered by position."""
 
     name: str
+    """`cond` and `uncond` are at the step's own x and level; a shifted or repeated one says which: `cond@2`."""
     x: Tensor
     level: Level
     cond: Condition
@@ -74,6 +77,8 @@ class Step:
     """Draws what conditions and combiners need of randomness; never shared with the solver's noise."""
     memory: dict[str, Any]
     """What a method keeps over the steps of one trajectory, under its own type name. Dies with the trajectory."""
+    noisiest: Level = ZERO_SIGNAL
+    """The last level of the model's noise table."""
     needs: frozenset[str] = frozenset()
     """Branches that later stages read, so that a shortcut must not leave them out."""
     notes: dict[str, Any] = field(default_factory=dict)

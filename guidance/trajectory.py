@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from guidance.diagnostics import Cost, Detail, Diagnostics
+from guidance.noise import Level
 from guidance.plan import Call, plan
 from guidance.prediction import Prediction
 from guidance.protocol import Branch, Condition, Guide, Guided, Run, Step, in_space
@@ -50,12 +51,19 @@ class Trajectory:
         self.guided: Prediction | None = None
         """The latest guided prediction, for previews."""
         self.cost = Cost()
-        """Of the evaluations since the last step; the driver adds to it."""
+        """Of the evaluations since the last call; the driver adds to it."""
         self._memory: dict[str, Any] = {}
+        last = model.info.noise.num_train_timesteps - 1
+        self._noisiest = Level.variance_preserving(last, float(model.info.noise.ratios[-1]))
 
     @property
     def steps_done(self) -> int:
         return self.plan.steps if self.calls_done == len(self.plan.calls) else self.plan.calls[self.calls_done].step
+
+    @property
+    def nfe_total(self) -> int:
+        """Evaluations done, and what is planned of the calls to come."""
+        return self.nfe_done + sum(call.nfe for call in self.plan.calls[self.calls_done :])
 
     def run(self) -> Run:
         """Sample. Yields branches, is sent network outputs, returns the final sample (1, C, H, W)."""
@@ -86,6 +94,7 @@ class Trajectory:
             uncond=Branch("uncond", x, call.level, self.uncond),
             generator=stream,
             memory=self._memory,
+            noisiest=self._noisiest,
             needs=self.guidance.needs,
         )
 
@@ -95,13 +104,26 @@ class Trajectory:
             step = transform.apply(step)
         combiner, seen = self.guidance.combiner, dict[str, Prediction]()
         guide, space = (_conditional(step), OWN) if call.weight is None else (combiner.guide(step), combiner.space)
-        guided = yield from in_space(guide, step, space, self.model.info.prediction_type, seen)
+        guided = yield from self._counted(in_space(guide, step, space, self.model.info.prediction_type, seen))
         for correction in self.guidance.correction:
             guided = correction.correct(guided, seen, step)
-        self.nfe_done += len(seen)
+        self.nfe_done += self.cost.evaluations
         self.diagnostics.record(call, seen, guided, step.notes, self.cost)
         self.cost = Cost()
         return guided
+
+    def _counted(self, guided: Guided) -> Guided:
+        """`guided`, with its evaluations counted: a branch may be asked for more than once."""
+        try:
+            branches = next(guided)
+            while True:
+                outputs = yield branches
+                self.cost.evaluations += len(branches)
+                branches = guided.send(outputs)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        finally:
+            guided.close()
 
 
 def _conditional(step: Step) -> Guide:

@@ -24,10 +24,16 @@ class Combiner(Stage):
     requires: ClassVar[frozenset[str]] = frozenset({"null_condition"})
     normalises: ClassVar[bool] = False
     """Whether it sets the magnitude of the prediction; two stages that do contradict each other."""
+    data_dependent: ClassVar[bool] = False
+    """Whether the number of evaluations is decided on the way: then the planned number is the most there can be."""
 
     @abstractmethod
     def branches(self, weight: float) -> frozenset[str]:
         """Names of the branches evaluated at `weight`: what `guide` will ask for, known without a tensor."""
+
+    def evaluations(self, asked: frozenset[str], weight: float, index: int, count: int) -> int:
+        """How many evaluations a call of step `index` of `count` takes, at most, where the branches are `asked`."""
+        return len(asked)
 
     @abstractmethod
     def guide(self, step: Step) -> Guide:

@@ -35,7 +35,7 @@ def recorded(seen: dict[str, Prediction], guided: Prediction, cost: Cost | None 
     """The columns of a single evaluation."""
     diagnostics = Diagnostics("full", bound)
     call = Call(2, 1, guided.level, guided.level, 3.0, len(seen))
-    diagnostics.record(call, seen, guided, {}, cost or Cost())
+    diagnostics.record(call, seen, guided, {}, cost or Cost(evaluations=len(seen)))
     return diagnostics.columns()
 
 
@@ -66,7 +66,7 @@ def test_the_range_is_that_of_the_denoised_estimate() -> None:
 
 
 def test_the_level_and_the_place_are_those_of_the_call() -> None:
-    [row] = _rows(recorded({"cond": said(COND)}, said(COND), Cost(seconds=0.25, rows=12, batches=3)))
+    [row] = _rows(recorded({"cond": said(COND)}, said(COND), Cost(evaluations=1, seconds=0.25, rows=12, batches=3)))
     assert (row["step"], row["call"], row["t"], row["weight"], row["nfe"]) == (2, 1, LEVEL.t, 3.0, 1)
     assert (row["sigma"], row["log_snr"]) == (LEVEL.ratio, LEVEL.log_snr)
     assert (row["milliseconds"], row["batch_rows"]) == (250, 4)
