@@ -34,6 +34,8 @@ UNITS = {
     "clipped_fraction": "share of the denoised estimate beyond the model's data bound",
     "threshold": "threshold applied to the denoised estimate",
     "cads_gamma": "share of the condition that CADS leaves",
+    "characteristic_iterations": "iterations of Characteristic Guidance's fixed point",
+    "characteristic_residual": "what they left, in units of x / alpha; CFG where that is above the tolerance",
     "milliseconds": "wall time of the batched evaluations it took part in",
     "batch_rows": "rows in those batches, mean",
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from guidance.corrections.base import Correction
-from guidance.prediction import Prediction
+from guidance.prediction import Prediction, wide
 from guidance.protocol import Step
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class MimicThreshold(Correction):
     def correct(self, guided: Prediction, seen: dict[str, Prediction], step: Step) -> Prediction:
         if "uncond" not in seen:  # guidance is off: there is no other weight to mimic
             return guided
-        cond, uncond, target = (_wide(p.denoised) for p in (seen["cond"], seen["uncond"], guided))
+        cond, uncond, target = (wide(p.denoised) for p in (seen["cond"], seen["uncond"], guided))
         mimic = uncond + self.weight * (cond - uncond)
         mean = target.mean(dim=(2, 3), keepdim=True)
         centred, mimic = target - mean, mimic - mimic.mean(dim=(2, 3), keepdim=True)
@@ -66,7 +66,3 @@ class MimicThreshold(Correction):
         else:
             spread = flat.abs().quantile(percentile, dim=2)
         return spread[:, :, None, None]
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor if tensor.element_size() >= 4 else tensor.float()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from guidance.corrections.base import Correction
-from guidance.prediction import Prediction
+from guidance.prediction import Prediction, wide
 from guidance.protocol import Step
 from guidance.stage import Preset, Space
 
@@ -85,7 +85,6 @@ class Renorm(Correction):
 
     def _length(self, tensor: Tensor) -> Tensor:
         """Euclidean, kept broadcastable, in at least float32."""
-        wide = tensor if tensor.element_size() >= 4 else tensor.float()
         dims = 1 if self.dims == "channels" else list(range(1, tensor.ndim))
-        length: Tensor = wide.norm(2, dim=dims, keepdim=True)  # type: ignore[no-untyped-call]
+        length: Tensor = wide(tensor).norm(2, dim=dims, keepdim=True)  # type: ignore[no-untyped-call]
         return length

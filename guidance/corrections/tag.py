@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from guidance.corrections.base import Correction
-from guidance.prediction import Prediction
+from guidance.prediction import Prediction, wide
 from guidance.protocol import Step
 
 TINY = 1e-8
@@ -39,7 +39,7 @@ class TAG(Correction):
     def correct(self, guided: Prediction, seen: dict[str, Prediction], step: Step) -> Prediction:
         if not self._within(step.level.ratio) or self.tangential == self.radial == 1:
             return guided
-        eps, x = (v if v.element_size() >= 4 else v.float() for v in (guided.eps, guided.x))
+        eps, x = wide(guided.eps), wide(guided.x)
         dims = list(range(1, x.ndim))
         along = x / (x.norm(2, dim=dims, keepdim=True) + TINY)  # type: ignore[no-untyped-call]
         radial = (eps * along).sum(dim=dims, keepdim=True) * along

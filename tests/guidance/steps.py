@@ -31,6 +31,11 @@ def a_step(weight: float = 3.0, *, x: Tensor | None = None, level: Level = LEVEL
     return Step(**(fields | changes))
 
 
+def of(branch: Branch) -> str:
+    """The branch of the step that this is, or is a repetition of: `cond` for `cond@2`."""
+    return branch.name.partition("@")[0]
+
+
 def answered(guide: Guide, answers: Mapping[str, Tensor]) -> tuple[Tensor, list[str]]:
     """Drive `guide` by hand: its value, and the names of the branches it asked for."""
     asked: list[str] = []
@@ -38,7 +43,7 @@ def answered(guide: Guide, answers: Mapping[str, Tensor]) -> tuple[Tensor, list[
         branches = next(guide)
         while True:
             asked += [branch.name for branch in branches]
-            branches = guide.send([answers[branch.name] for branch in branches])
+            branches = guide.send([answers[of(branch)] for branch in branches])
     except StopIteration as done:
         value: Tensor = done.value
         return value, asked
@@ -50,13 +55,13 @@ def guided(combiner: Combiner, step: Step, cond: Tensor, uncond: Tensor) -> Tens
 
 
 def through(kind: Kind, combiner: Combiner, step: Step, cond: Prediction, uncond: Prediction) -> Prediction:
-    """The guided prediction where a network that answers in `kind` predicts the same as `cond` and `uncond`."""
+    """The guided prediction where a network that answers in `kind` predicts the noise of `cond` and `uncond`."""
     guide: Guided = in_space(combiner.guide(step), step, combiner.space, kind, {})
-    said = {"cond": cond.view(kind), "uncond": uncond.view(kind)}
+    said = {"cond": cond.eps, "uncond": uncond.eps}
     try:
         branches = next(guide)
         while True:
-            branches = guide.send([said[branch.name] for branch in branches])
+            branches = guide.send([Prediction(b.x, b.level, said[of(b)], "eps").view(kind) for b in branches])
     except StopIteration as done:
         prediction: Prediction = done.value
         return prediction

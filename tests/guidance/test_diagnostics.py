@@ -96,14 +96,16 @@ def test_a_zero_prediction_has_no_cosine() -> None:
 
 @pytest.mark.parametrize("sampler", [DDIM(steps=5), Heun(steps=5)], ids=lambda sampler: sampler.type)
 def test_there_is_a_row_a_call_and_every_column_has_a_meaning(sampler: AnySampler) -> None:
-    found = columns(sampler, correction=[{"type": "static_threshold"}], condition=[{"type": "cads"}])
+    stages = {"correction": [{"type": "static_threshold"}], "condition": [{"type": "cads"}]}
+    found = columns(sampler, **stages, combiner={"type": "characteristic", "max_iterations": 3})
     assert found.keys() == UNITS.keys()
     assert {len(column) for column in found.values()} == {len(sampler.levels(Pair().model().info.noise))}
     assert all(value is not None and math.isfinite(value) for name in ALWAYS for value in found[name])
 
 
 def test_columns_of_stages_that_are_not_there_are_left_out() -> None:
-    assert UNITS.keys() - columns(DDIM(steps=3)).keys() == {"threshold", "cads_gamma"}
+    own = {"threshold", "cads_gamma", "characteristic_iterations", "characteristic_residual"}
+    assert UNITS.keys() - columns(DDIM(steps=3)).keys() == own
 
 
 def test_outside_an_interval_only_the_conditional_branch_is_there() -> None:
