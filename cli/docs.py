@@ -75,8 +75,10 @@ def evaluations(method: "type[Stage]") -> str:
         return ""
     combiner = method()
     usual = combiner.branches(5.0)
+    most = combiner.evaluations(usual, 5.0, 0, 1)
+    calls = f"{len(usual)} to {most}" if most > len(usual) else f"{len(usual)}"
     fewer = [f"{weight:g}" for weight in (0.0, 1.0) if len(combiner.branches(weight)) < len(usual)]
-    return f"{len(usual)} a call" + (f", 1 at w = {' or '.join(fewer)}" if fewer else "")
+    return f"{calls} a call" + (f", 1 at w = {' or '.join(fewer)}" if fewer else "")
 
 
 def methods_page() -> str:

@@ -38,6 +38,8 @@ UNITS = {
     "weight_factor_min": "smallest factor on the weight over the picture",
     "weight_factor_max": "largest factor on the weight over the picture",
     "cads_gamma": "share of the condition that CADS leaves",
+    "characteristic_iterations": "iterations of Characteristic Guidance's fixed point",
+    "characteristic_residual": "what they left, in units of x / alpha; CFG where that is above the tolerance",
     "milliseconds": "wall time of the batched evaluations it took part in",
     "batch_rows": "rows in those batches, mean",
 }
@@ -59,8 +61,9 @@ MEASURED = (
 
 @dataclass
 class Cost:
-    """What a driver spent on the evaluations of a step. Zero where the driver does not measure."""
+    """What the evaluations of a call cost. Time and batches are the driver's to measure; zero where it does not."""
 
+    evaluations: int = 0
     seconds: float = 0.0
     rows: int = 0
     batches: int = 0
@@ -94,7 +97,7 @@ class Diagnostics:
         level = call.level
         self._host.append(
             {"step": call.step, "call": call.within, "t": level.t, "sigma": level.ratio, "log_snr": level.log_snr}
-            | {"weight": 1.0 if call.weight is None else call.weight, "nfe": len(seen)}
+            | {"weight": 1.0 if call.weight is None else call.weight, "nfe": cost.evaluations}
             | {"milliseconds": 1000 * cost.seconds, "batch_rows": cost.mean_rows}
         )
         self._device.append(self._measure(seen, guided))

@@ -25,7 +25,7 @@ class Call:
     weight: float | None
     """None where guidance is off."""
     nfe: int
-    """Branches that will be evaluated."""
+    """Network evaluations; the most there can be where their number is decided on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def nfe(self) -> int:
-        """Network evaluations for one image."""
+        """Network evaluations for one image, at most."""
         return sum(call.nfe for call in self.calls)
 
     @property
@@ -60,9 +60,15 @@ def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
     return Plan(sampler.steps, calls, tuple(_warnings(guidance, weights)))
 
 
-def _nfe(guidance: GuidanceSpec, weight: float | None, step: int, steps: int) -> int:
-    branches = {"cond"} if weight is None else guidance.combiner.branches(weight) | guidance.needs
-    return len(branches.union(*(term.branches for term in guidance.perturbation if term.active(step, steps))))
+def _nfe(guidance: GuidanceSpec, weight: float | None, index: int, count: int) -> int:
+    """Evaluations of the combiner, and of the perturbations those that it does not ask for anyway."""
+    terms = [term.branches for term in guidance.perturbation if term.active(index, count)]
+    extra = frozenset[str]().union(*terms)
+    if weight is None:
+        return len(extra | {"cond"})
+    combiner = guidance.combiner
+    asked = combiner.branches(weight) | guidance.needs
+    return combiner.evaluations(asked, weight, index, count) + len(extra - asked)
 
 
 def _warnings(guidance: GuidanceSpec, weights: dict[int, float | None]) -> list[str]:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 Kind = Literal["eps", "v", "denoised"]
 
 
+def wide(tensor: Tensor) -> Tensor:
+    """In at least float32: where norms, deviations and products are taken."""
+    return tensor if tensor.element_size() >= 4 else tensor.float()
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a network said of `x` at `level`: `value` in parameterisation `kind`. Tensors are (1, C, H, W)."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch import Generator as Seeded
     from torch import Tensor
 
+ZERO_SIGNAL = Level(0.0, 0.0, 1.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -51,6 +53,7 @@ class Branch:
     """One network evaluation asked for: the noisy `x` (1, C, H, W) at `level` under `cond`. Answered by position."""
 
     name: str
+    """`cond` and `uncond` are at the step's own x and level; a shifted or repeated one says which: `cond@2`."""
     x: Tensor
     level: Level
     cond: Condition
@@ -100,6 +103,8 @@ class Step:
     """Share of the predicted noise that the solver's step keeps; of first-order solvers only."""
     others: Mapping[Wanted, Condition] = field(default_factory=dict)
     """Conditions of the prompts and labels that stages name; None is the null condition."""
+    noisiest: Level = ZERO_SIGNAL
+    """The last level of the model's noise table."""
     needs: frozenset[str] = frozenset()
     """Branches that later stages read, so that a shortcut must not leave them out."""
     notes: dict[str, Any] = field(default_factory=dict)

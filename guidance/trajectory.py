@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from guidance.diagnostics import Cost, Detail, Diagnostics
+from guidance.noise import Level
 from guidance.plan import Call, plan
 from guidance.prediction import Prediction
-from guidance.protocol import Branch, Conditions, Guide, Guided, Run, Step, in_space, together
+from guidance.protocol import Asking, Branch, Conditions, Guide, Guided, Run, Step, T, in_space, together
 from guidance.samplers import AnySampler
 from guidance.spec import GuidanceSpec
 from guidance.stage import Space
@@ -50,12 +51,19 @@ class Trajectory:
         self.guided: Prediction | None = None
         """The latest guided prediction, for previews."""
         self.cost = Cost()
-        """Of the evaluations since the last step; the driver adds to it."""
+        """Of the evaluations since the last call; the driver adds to it."""
         self._memory: dict[str, Any] = {}
+        last = model.info.noise.num_train_timesteps - 1
+        self._noisiest = Level.variance_preserving(last, float(model.info.noise.ratios[-1]))
 
     @property
     def steps_done(self) -> int:
         return self.plan.steps if self.calls_done == len(self.plan.calls) else self.plan.calls[self.calls_done].step
+
+    @property
+    def nfe_total(self) -> int:
+        """Evaluations done, and what is planned of the calls to come."""
+        return self.nfe_done + sum(call.nfe for call in self.plan.calls[self.calls_done :])
 
     def run(self) -> Run:
         """Sample. Yields branches, is sent network outputs, returns the final sample (1, C, H, W)."""
@@ -88,6 +96,7 @@ class Trajectory:
             memory=self._memory,
             kept=kept,
             others=self.conditions.others,
+            noisiest=self._noisiest,
             needs=self.guidance.needs,
         )
 
@@ -101,7 +110,7 @@ class Trajectory:
         guide, space = (_conditional(step), OWN) if call.weight is None else (combiner.guide(step), combiner.space)
         terms = [term for term in self.guidance.perturbation if term.active(step.index, step.count)]
         pushes = [in_space(term.push(step), OWN, kind, seen) for term in terms]
-        value, *added = yield from together([in_space(guide, space, kind, seen), *pushes])
+        value, *added = yield from self._counted(together([in_space(guide, space, kind, seen), *pushes]))
         guided = Prediction(step.cond.x, step.level, step.cond.x, kind).replaced(value, space)
         if added:
             total = sum(added[1:], added[0])
@@ -109,10 +118,24 @@ class Trajectory:
             guided = guided.replaced(guided.value + total, OWN)
         for correction in self.guidance.correction:
             guided = correction.correct(guided, seen, step)
-        self.nfe_done += len(seen)
+        self.nfe_done += self.cost.evaluations
         self.diagnostics.record(call, seen, guided, step.notes, self.cost)
         self.cost = Cost()
         return guided
+
+    def _counted(self, asking: Asking[T]) -> Asking[T]:
+        """`asking`, with its evaluations counted: a branch may be asked for more than once."""
+        try:
+            branches = next(asking)
+            while True:
+                outputs = yield branches
+                self.cost.evaluations += len(branches)
+                branches = asking.send(outputs)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        finally:
+            asking.close()
 
 
 def _conditional(step: Step) -> Guide:

@@ -47,7 +47,7 @@ class Flight:
         if step != self._step:
             self._step = step
             done = sum(trajectory.nfe_done for trajectory in trajectories)
-            total = sum(trajectory.plan.nfe for trajectory in trajectories)
+            total = sum(trajectory.nfe_total for trajectory in trajectories)
             self.task.updates.put(Progress(step, trajectories[0].plan.steps, done, total))
 
     def count(self, rows: int) -> None:

@@ -10,6 +10,7 @@ from guidance.combiners.base import Combiner
 from guidance.combiners.base_norm import BaseNorm
 from guidance.combiners.cfg import CFG
 from guidance.combiners.cfgpp import CFGpp
+from guidance.combiners.characteristic import Characteristic
 from guidance.combiners.composable import Composable
 from guidance.combiners.full_norm import FullNorm
 from guidance.combiners.icg import ICG
@@ -19,7 +20,7 @@ from guidance.combiners.sega import SEGA
 from guidance.combiners.t_norm import TNorm
 
 AnyCombiner = Annotated[
-    BaseNorm | CFG | CFGpp | Composable | FullNorm | ICG | PerpNeg | SCFG | SEGA | TNorm,
+    BaseNorm | CFG | CFGpp | Characteristic | Composable | FullNorm | ICG | PerpNeg | SCFG | SEGA | TNorm,
     Field(discriminator="type"),
 ]
 
@@ -31,6 +32,7 @@ __all__ = [
     "AnyCombiner",
     "BaseNorm",
     "CFGpp",
+    "Characteristic",
     "Combiner",
     "Composable",
     "FullNorm",

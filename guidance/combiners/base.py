@@ -26,7 +26,8 @@ class Combiner(Stage):
     """Whether the weight is CFG's w, which other papers count as w - 1; else it is in no other convention."""
     normalises: ClassVar[bool] = False
     """Whether it sets the magnitude of the prediction; two stages that do contradict each other."""
-
+    data_dependent: ClassVar[bool] = False
+    """Whether the number of evaluations is decided on the way: then the planned number is the most there can be."""
     first_order: ClassVar[bool] = False
     """Whether it works on what a first-order step keeps of the noise (`Step.kept`), which other solvers do not have."""
 
@@ -37,6 +38,10 @@ class Combiner(Stage):
     def prepare(self, step: Step) -> Step:
         """The step as `guide` will see it: a place to ask more of its branches than their predictions."""
         return step
+
+    def evaluations(self, asked: frozenset[str], weight: float, index: int, count: int) -> int:
+        """How many evaluations a call of step `index` of `count` takes, at most, where the branches are `asked`."""
+        return len(asked)
 
     @abstractmethod
     def guide(self, step: Step) -> Guide:

@@ -18,6 +18,9 @@ class Correction(Stage):
     normalises: ClassVar[bool] = False
     """Whether it sets the magnitude of the prediction; two that do contradict each other."""
 
+    pushes_without_signal: ClassVar[bool] = False
+    """Whether it acts even where the conditional and the unconditional prediction are equal."""
+
     @abstractmethod
     def correct(self, guided: Prediction, seen: dict[str, Prediction], step: Step) -> Prediction:
         """The corrected prediction. `seen` holds the step's branch predictions by name."""

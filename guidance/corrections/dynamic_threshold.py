@@ -20,6 +20,7 @@ class DynamicThreshold(Correction):
 
     paper: ClassVar[str] = "Saharia et al. 2022, arXiv:2205.11487"
     neutral: ClassVar[str] = "bound above every |denoised|; maximum = bound is static thresholding"
+    pushes_without_signal: ClassVar[bool] = True
 
     type: Literal["dynamic_threshold"] = "dynamic_threshold"
     percentile: float = Field(0.995, gt=0, le=1)

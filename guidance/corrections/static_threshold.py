@@ -16,6 +16,7 @@ class StaticThreshold(Correction):
 
     paper: ClassVar[str] = "Saharia et al. 2022, arXiv:2205.11487"
     neutral: ClassVar[str] = "bound above every |denoised|"
+    pushes_without_signal: ClassVar[bool] = True
 
     type: Literal["static_threshold"] = "static_threshold"
     bound: float = Field(1.0, ge=1e-6, le=1e6, description="1 is the pixel range of the paper")

@@ -43,6 +43,11 @@ def a_step(weight: float = 3.0, *, x: Tensor | None = None, level: Level = LEVEL
     return Step(**(fields | changes))
 
 
+def of(branch: Branch) -> str:
+    """The branch of the step that this is, or is a repetition of: `cond` for `cond@2`."""
+    return branch.name.partition("@")[0]
+
+
 def answered(guide: Guide, answers: Mapping[str, Tensor]) -> tuple[Tensor, list[str]]:
     """Drive `guide` by hand: its value, and the names of the branches it asked for.
 
@@ -66,7 +71,7 @@ def answer(branch: Branch, answers: Mapping[str, Tensor]) -> Tensor:
             tokens = branch.x[0, 0].numel()
             maps = (noise(seed, (tokens, n)).softmax(-1) for seed, n in ((7, tokens), (8, 5)))
             edit.maps.append(Captured("mid.0", *maps))
-    return answers.get(branch.name, answers["uncond"]) if "uncond" in answers else answers[branch.name]
+    return answers.get(of(branch), answers["uncond"]) if "uncond" in answers else answers[of(branch)]
 
 
 def begun(combiner: Combiner, step: Step) -> Guide:
@@ -80,13 +85,13 @@ def guided(combiner: Combiner, step: Step, cond: Tensor, uncond: Tensor) -> Tens
 
 
 def through(kind: Kind, combiner: Combiner, step: Step, cond: Prediction, uncond: Prediction) -> Prediction:
-    """The guided prediction where a network that answers in `kind` predicts the same as `cond` and `uncond`."""
+    """The guided prediction where a network that answers in `kind` predicts the noise of `cond` and `uncond`."""
     guide = in_space(begun(combiner, step), combiner.space, kind, {})
-    said = {"cond": cond.view(kind), "uncond": uncond.view(kind)}
+    said = {"cond": cond.eps, "uncond": uncond.eps}
     try:
         branches = next(guide)
         while True:
-            branches = guide.send([answer(branch, said) for branch in branches])
+            branches = guide.send([Prediction(b.x, b.level, answer(b, said), "eps").view(kind) for b in branches])
     except StopIteration as done:
         own = Prediction(step.cond.x, step.level, step.cond.x, kind)
         return own.replaced(done.value, combiner.space)

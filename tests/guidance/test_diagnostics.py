@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -35,7 +37,7 @@ def recorded(seen: dict[str, Prediction], guided: Prediction, cost: Cost | None 
     """The columns of a single evaluation."""
     diagnostics = Diagnostics("full", bound)
     call = Call(2, 1, guided.level, guided.level, 3.0, len(seen))
-    diagnostics.record(call, seen, guided, {}, cost or Cost())
+    diagnostics.record(call, seen, guided, {}, cost or Cost(evaluations=len(seen)))
     return diagnostics.columns()
 
 
@@ -66,7 +68,7 @@ def test_the_range_is_that_of_the_denoised_estimate() -> None:
 
 
 def test_the_level_and_the_place_are_those_of_the_call() -> None:
-    [row] = _rows(recorded({"cond": said(COND)}, said(COND), Cost(seconds=0.25, rows=12, batches=3)))
+    [row] = _rows(recorded({"cond": said(COND)}, said(COND), Cost(evaluations=1, seconds=0.25, rows=12, batches=3)))
     assert (row["step"], row["call"], row["t"], row["weight"], row["nfe"]) == (2, 1, LEVEL.t, 3.0, 1)
     assert (row["sigma"], row["log_snr"]) == (LEVEL.ratio, LEVEL.log_snr)
     assert (row["milliseconds"], row["batch_rows"]) == (250, 4)
@@ -96,14 +98,17 @@ def test_a_zero_prediction_has_no_cosine() -> None:
 
 @pytest.mark.parametrize("sampler", [DDIM(steps=5), Heun(steps=5)], ids=lambda sampler: sampler.type)
 def test_there_is_a_row_a_call_and_every_column_has_a_meaning(sampler: AnySampler) -> None:
-    found = columns(sampler, correction=[{"type": "static_threshold"}], condition=[{"type": "cads"}])
-    assert found.keys() == UNITS.keys()
+    guidance: dict[str, Any] = {"combiner": {"type": "characteristic", "max_iterations": 3}}
+    guidance |= {"correction": [{"type": "static_threshold"}], "condition": [{"type": "cads"}]}
+    found = columns(sampler, **guidance)
+    assert {"threshold", "cads_gamma", "characteristic_residual"} < found.keys() <= UNITS.keys()
     assert {len(column) for column in found.values()} == {len(sampler.levels(Pair().model().info.noise))}
     assert all(value is not None and math.isfinite(value) for name in ALWAYS for value in found[name])
 
 
 def test_columns_of_stages_that_are_not_there_are_left_out() -> None:
-    assert UNITS.keys() - columns(DDIM(steps=3)).keys() == {"threshold", "cads_gamma"}
+    own = {"threshold", "cads_gamma", "characteristic_iterations", "characteristic_residual"}
+    assert UNITS.keys() - columns(DDIM(steps=3)).keys() == own
 
 
 def test_outside_an_interval_only_the_conditional_branch_is_there() -> None:
@@ -157,3 +162,15 @@ def test_cost_averages_rows_over_batches() -> None:
 
 def _rows(found: Columns) -> list[dict[str, float | None]]:
     return [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
+
+
+def test_every_number_that_a_method_notes_has_a_meaning() -> None:
+    """A note without a unit would be left out of the columns."""
+    noted = {
+        name
+        for file in (Path(__file__).parents[2] / "guidance").rglob("*.py")
+        for pair in re.findall(r"notes\[\"(\w+)\"\]|notes\.update\((\w+)=", file.read_text())
+        for name in pair
+        if name
+    }
+    assert noted and noted <= UNITS.keys()

@@ -77,9 +77,7 @@ def test_two_trajectories_on_one_object_do_not_meet(
     combiner = data.draw(drawn(method))
     answers = [{"cond": noise(seed), "uncond": noise(seed + 1)} for seed in (10, 20)]
     apart = [answered(begun(combiner, a_step(w)), said)[0] for w, said in zip((first, second), answers, strict=True)]
-    guides = [begun(combiner, a_step(w)) for w in (first, second)]
-    asked = [next(guide) for guide in guides]  # both wait before either is answered
-    together = [_sent(g, [answer(b, said) for b in bs]) for g, bs, said in zip(guides, asked, answers, strict=True)]
+    together = _in_turns([begun(combiner, a_step(w)) for w in (first, second)], answers)
     assert all(torch.equal(a, b) for a, b in zip(apart, together, strict=True))
 
 
@@ -90,9 +88,11 @@ def test_asks_for_the_branches_it_declares(
     method: type[Combiner], data: st.DataObject, weight: float, needs: frozenset[str]
 ) -> None:
     combiner = data.draw(drawn(method))
-    _, asked = answered(begun(combiner, a_step(weight, needs=needs)), {"cond": noise(1), "uncond": noise(2)})
-    assert len(asked) == len(set(asked))
-    assert set(asked) == combiner.branches(weight) | needs
+    step, declared = a_step(weight, needs=needs), combiner.branches(weight) | needs
+    _, asked = answered(begun(combiner, step), {"cond": noise(1), "uncond": noise(2)})
+    most = combiner.evaluations(declared, weight, step.index, step.count)
+    assert len(asked) == len(set(asked)) and {name.partition("@")[0] for name in asked} == declared
+    assert len(asked) <= most if method.data_dependent else len(asked) == most
 
 
 @every_combiner
@@ -161,8 +161,15 @@ def test_what_is_thrown_into_it_comes_out(method: type[Combiner], weight: float)
         guide.throw(ZeroDivisionError("of this request alone"))
 
 
-def _sent(guide: Guide, answers: list[torch.Tensor]) -> torch.Tensor:
-    with pytest.raises(StopIteration) as done:
-        guide.send(answers)
-    value: torch.Tensor = done.value.value
-    return value
+def _in_turns(guides: list[Guide], answers: list[dict[str, torch.Tensor]]) -> list[torch.Tensor]:
+    """One answer to each after the other, all waiting before any is answered."""
+    waiting = {k: next(guide) for k, guide in enumerate(guides)}
+    values: dict[int, torch.Tensor] = {}
+    while waiting:
+        for k in list(waiting):
+            try:
+                waiting[k] = guides[k].send([answer(branch, answers[k]) for branch in waiting[k]])
+            except StopIteration as done:
+                values[k] = done.value
+                del waiting[k]
+    return [values[k] for k in range(len(guides))]

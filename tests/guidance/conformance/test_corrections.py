@@ -21,13 +21,14 @@ kinds = st.sampled_from(get_args(Kind))
 
 NEUTRAL: dict[str, dict[str, Any]] = {
     "dynamic_threshold": {"bound": 1e3},
+    "mimic_threshold": {"phi": 0},
+    "momentum": {"strength": 0},
+    "renorm": {"mode": "cap", "k": 100},
     "rescale": {"phi": 0},
     "static_threshold": {"bound": 1e3},
+    "tag": {"tangential": 1, "radial": 1},
 }
 """A setting of each correction at which it changes nothing."""
-
-PUSHES_WITHOUT_SIGNAL = {"dynamic_threshold", "static_threshold"}
-"""Corrections of the guided prediction's own values: they act even where guidance does not."""
 
 
 def corrected(correction: Correction, guided: Prediction, **seen: Prediction) -> Prediction:
@@ -38,14 +39,14 @@ def corrected(correction: Correction, guided: Prediction, **seen: Prediction) ->
 @LAW
 @given(data=st.data(), kind=kinds)
 def test_neutral_setting_changes_nothing(method: type[Correction], data: st.DataObject, kind: Kind) -> None:
-    guided, cond = prediction(noise(1), kind), prediction(noise(2), kind)
+    guided, cond, uncond = (prediction(noise(seed), kind) for seed in (1, 2, 3))
     correction = data.draw(drawn(method, **NEUTRAL[method.type_name()], **_no_maximum(method)))
-    after = corrected(correction, guided, cond=cond)
+    after = corrected(correction, guided, cond=cond, uncond=uncond)
     torch.testing.assert_close(after.value, guided.value, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize(
-    "method", [m for m in ALL if m.type_name() not in PUSHES_WITHOUT_SIGNAL], ids=lambda method: method.type_name()
+    "method", [m for m in ALL if not m.pushes_without_signal], ids=lambda method: method.type_name()
 )
 @LAW
 @given(data=st.data(), kind=kinds)
@@ -65,7 +66,8 @@ def test_shape_dtype_kind_and_level_are_kept_and_values_finite(
     step = a_step(x=noise(0, dtype=dtype))
     for guided, cond in ((zero, zero), (zero, noise(1, dtype=dtype)), (noise(2, dtype=dtype), zero)):
         before = prediction(guided, kind, step=step)
-        after = corrected(correction, before, cond=prediction(cond, kind, step=step))
+        others = {"cond": prediction(cond, kind, step=step), "uncond": prediction(-guided, kind, step=step)}
+        after = corrected(correction, before, **others)
         assert (after.value.shape, after.value.dtype, after.kind) == (zero.shape, dtype, kind)
         assert after.x is before.x and after.level is before.level
         assert after.value.isfinite().all()
@@ -75,9 +77,10 @@ def test_shape_dtype_kind_and_level_are_kept_and_values_finite(
 @LAW
 @given(data=st.data(), kind=kinds)
 def test_is_pure(method: type[Correction], data: st.DataObject, kind: Kind) -> None:
-    correction, guided, cond = data.draw(drawn(method)), prediction(noise(1), kind), prediction(noise(2), kind)
+    correction = data.draw(drawn(method))
+    guided, cond, uncond = (prediction(noise(seed), kind) for seed in (1, 2, 3))
     before = correction.model_copy(deep=True)
-    first, second = (corrected(correction, guided, cond=cond).value for _ in range(2))
+    first, second = (corrected(correction, guided, cond=cond, uncond=uncond).value for _ in range(2))
     assert torch.equal(first, second) and correction == before
     assert torch.equal(guided.value, noise(1)) and torch.equal(cond.value, noise(2))
     assert torch.equal(guided.x, noise(0))
@@ -87,11 +90,12 @@ def test_is_pure(method: type[Correction], data: st.DataObject, kind: Kind) -> N
 @LAW
 @given(data=st.data(), kind=kinds)
 def test_a_row_does_not_depend_on_its_neighbours(method: type[Correction], data: st.DataObject, kind: Kind) -> None:
-    correction, x, guided, cond = data.draw(drawn(method)), *(noise(seed, (3, 2, 3, 4)) for seed in range(3))
-    together = corrected(correction, _said(x, guided, kind), cond=_said(x, cond, kind))
+    correction, x, *values = data.draw(drawn(method)), *(noise(seed, (3, 2, 3, 4)) for seed in range(4))
+    guided, cond, uncond = (_said(x, value, kind) for value in values)
+    together = corrected(correction, guided, cond=cond, uncond=uncond)
     for row in range(3):
-        g, c = (_said(x[row : row + 1], value[row : row + 1], kind) for value in (guided, cond))
-        torch.testing.assert_close(together.value[row : row + 1], corrected(correction, g, cond=c).value)
+        g, c, u = (_said(x[row : row + 1], value[row : row + 1], kind) for value in values)
+        torch.testing.assert_close(together.value[row : row + 1], corrected(correction, g, cond=c, uncond=u).value)
 
 
 @every_correction
