@@ -53,22 +53,31 @@ def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
     places = [sampler.place(call) for call in range(len(levels))]
     starts = {step: level for level, (step, within) in zip(levels, places, strict=True) if within == 0}
     weights = {step: guidance.schedule.at(step, sampler.steps, level.ratio) for step, level in starts.items()}
+    known, counts = False, []
+    for step, _ in places:
+        asked = _asked(guidance, weights[step])
+        if known and guidance.reuse and guidance.reuse.skips(step, sampler.steps) and weights[step] is not None:
+            asked = frozenset({"cond"})
+        known |= {"cond", "uncond"} <= asked
+        counts.append(_nfe(guidance, asked, weights[step], step, sampler.steps))
     calls = tuple(
-        Call(step, within, level, starts[step], weights[step], _nfe(guidance, weights[step], step, sampler.steps))
-        for level, (step, within) in zip(levels, places, strict=True)
+        Call(step, within, level, starts[step], weights[step], nfe)
+        for level, (step, within), nfe in zip(levels, places, counts, strict=True)
     )
     return Plan(sampler.steps, calls, tuple(_warnings(guidance, weights)))
 
 
-def _nfe(guidance: GuidanceSpec, weight: float | None, index: int, count: int) -> int:
+def _asked(guidance: GuidanceSpec, weight: float | None) -> frozenset[str]:
+    """The branches of the combiner and of what reads them; None: guidance is off."""
+    return frozenset({"cond"}) if weight is None else guidance.combiner.branches(weight) | guidance.needs
+
+
+def _nfe(guidance: GuidanceSpec, asked: frozenset[str], weight: float | None, index: int, count: int) -> int:
     """Evaluations of the combiner, and of the perturbations those that it does not ask for anyway."""
     terms = [term.branches for term in guidance.perturbation if term.active(index, count)]
-    extra = frozenset[str]().union(*terms)
-    if weight is None:
-        return len(extra | {"cond"})
-    combiner = guidance.combiner
-    asked = combiner.branches(weight) | guidance.needs
-    return combiner.evaluations(asked, weight, index, count) + len(extra - asked)
+    extra = frozenset[str]().union(*terms) - asked
+    own = len(asked) if weight is None else guidance.combiner.evaluations(asked, weight, index, count)
+    return own + len(extra)
 
 
 def _warnings(guidance: GuidanceSpec, weights: dict[int, float | None]) -> list[str]:

@@ -8,6 +8,7 @@ from guidance.combiners import AnyCombiner
 from guidance.conditions import AnyCondition
 from guidance.corrections import AnyCorrection
 from guidance.perturbations import AnyPerturbation
+from guidance.reuse import AnyReuse
 from guidance.samplers import AnySampler
 from guidance.schedules import AnySchedule
 from guidance.stage import Stage
@@ -18,6 +19,7 @@ UNIONS: dict[str, Any] = {
     "combiner": AnyCombiner,
     "perturbation": AnyPerturbation,
     "correction": AnyCorrection,
+    "reuse": AnyReuse,
     "sampler": AnySampler,
 }
 

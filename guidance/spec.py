@@ -13,6 +13,7 @@ from guidance.corrections import AnyCorrection
 from guidance.perturbations import AnyPerturbation
 from guidance.presets import PRESETS
 from guidance.prompted import Wanted
+from guidance.reuse import AnyReuse
 from guidance.schedules import AnySchedule
 from guidance.schedules.weights import in_another_convention
 from guidance.stage import Stage
@@ -39,6 +40,8 @@ class GuidanceSpec(BaseModel):
     condition: list[AnyCondition] = Field(default_factory=list, max_length=4)
     perturbation: list[AnyPerturbation] = Field(default_factory=list, max_length=4)
     correction: list[AnyCorrection] = Field(default_factory=list, max_length=4)
+
+    reuse: AnyReuse | None = Field(None, description="evaluations left out where earlier ones make up for them")
 
     @model_validator(mode="before")
     @classmethod
@@ -67,11 +70,26 @@ class GuidanceSpec(BaseModel):
         if self.combiner.first_order and (others := [s.type for s in (*self.perturbation, *self.correction)]):
             reason = "puts the noise of the unconditional prediction back, which would be changed"
             raise ValueError(f"combiner {self.combiner.type} {reason} by {', '.join(others)}: leave them out")
+        self._refuse_reuse()
         normalisers = [f"correction {c.type}" for c in self.correction if c.normalises]
         normalisers += [f"combiner {self.combiner.type}"] * self.combiner.normalises
         if len(normalisers) > 1:
             raise ValueError(f"{' and '.join(normalisers)} both set the length of the prediction: keep one")
         return self
+
+    def _refuse_reuse(self) -> None:
+        """ValueError where a stage reads what the reuse leaves out, or changes what it keeps."""
+        if self.reuse is None:
+            return
+        name = f"reuse {self.reuse.type}"
+        if self.reuse.combiners is not None and self.combiner.type not in self.reuse.combiners:
+            raise ValueError(f"{name} is defined for {', '.join(self.reuse.combiners)}, not for {self.combiner.type}")
+        for correction in self.correction:
+            if "uncond" in correction.needs:
+                raise ValueError(f"{name} leaves out the unconditional prediction, which {correction.type} reads")
+        for transform in self.condition:
+            if transform.type == "swap":
+                raise ValueError(f"{name} carries over what the condition was before {transform.type} changes it")
 
     def stages(self) -> list[tuple[str, Stage]]:
         """Every stage with its JSON pointer within the spec, e.g. ("/correction/0", Rescale(...))."""
@@ -80,6 +98,7 @@ class GuidanceSpec(BaseModel):
             ("/schedule", self.schedule),
             *((f"/condition/{i}", stage) for i, stage in enumerate(self.condition)),
             *((f"/perturbation/{i}", stage) for i, stage in enumerate(self.perturbation)),
+            *([("/reuse", self.reuse)] if self.reuse else []),
             *((f"/correction/{i}", stage) for i, stage in enumerate(self.correction)),
         ]
 

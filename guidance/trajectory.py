@@ -104,14 +104,16 @@ class Trajectory:
         """One guided evaluation: condition, combine and perturb, correct, note."""
         for transform in self.guidance.condition:
             step = transform.apply(step)
-        combiner, kind, seen = self.guidance.combiner, self.model.info.prediction_type, dict[str, Prediction]()
         if call.weight is not None:
-            step = combiner.prepare(step)
-        guide, space = (_conditional(step), OWN) if call.weight is None else (combiner.guide(step), combiner.space)
+            step = self.guidance.combiner.prepare(step)
+        kind, seen = self.model.info.prediction_type, dict[str, Prediction]()
+        guide, space = self._guide(call, step)
         terms = [term for term in self.guidance.perturbation if term.active(step.index, step.count)]
         pushes = [in_space(term.push(step), OWN, kind, seen) for term in terms]
         value, *added = yield from self._counted(together([in_space(guide, space, kind, seen), *pushes]))
         guided = Prediction(step.cond.x, step.level, step.cond.x, kind).replaced(value, space)
+        if self.guidance.reuse:
+            self.guidance.reuse.observe(seen, step)
         if added:
             total = sum(added[1:], added[0])
             step.notes["perturbation_norm"] = total.norm()
@@ -122,6 +124,15 @@ class Trajectory:
         self.diagnostics.record(call, seen, guided, step.notes, self.cost)
         self.cost = Cost()
         return guided
+
+    def _guide(self, call: Call, step: Step) -> tuple[Guide, Space]:
+        """What makes the guided prediction of this call, and in which space."""
+        if call.weight is None:
+            return _conditional(step), OWN
+        reuse, combiner = self.guidance.reuse, self.guidance.combiner
+        if reuse and (reused := reuse.guide(step)):
+            return reused, reuse.space
+        return combiner.guide(step), combiner.space
 
     def _counted(self, asking: Asking[T]) -> Asking[T]:
         """`asking`, with its evaluations counted: a branch may be asked for more than once."""

@@ -86,4 +86,5 @@ class Reference:
     def _projected(self, columns: Tensor, v: Tensor, regularisation: float) -> Tensor:
         flat = v.reshape(len(columns), -1, 1)
         gram = columns.mT @ columns + regularisation * torch.eye(columns.shape[2], dtype=v.dtype)
-        return (columns @ torch.linalg.solve(gram, columns.mT @ flat)).view_as(v)
+        projected: Tensor = columns @ torch.linalg.solve(gram, columns.mT @ flat)
+        return projected.view_as(v)
