@@ -31,6 +31,7 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "rescale": lambda r: {"phi": r.random(), "space": r.choice(["model", "v", "denoised"])},
     "static_threshold": lambda r: {"bound": r.uniform(1, 4), "latent_ok": True},
     "dynamic_threshold": lambda r: {"percentile": r.uniform(0.9, 1), "bound": r.uniform(0.5, 4), "latent_ok": True},
+    "ho_salimans": lambda r: {"v": r.random()},
     "ddim": lambda r: {"eta": r.choice([0, r.random()])},
 }
 """Parameters by method; a method without an entry keeps its defaults."""

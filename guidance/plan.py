@@ -57,7 +57,7 @@ def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
         Call(step, within, level, starts[step], weights[step], _nfe(guidance, weights[step], step, sampler.steps))
         for level, (step, within) in zip(levels, places, strict=True)
     )
-    return Plan(sampler.steps, calls, tuple(_warnings(guidance, weights)))
+    return Plan(sampler.steps, calls, (*_warnings(guidance, weights), *sampler.warnings(info.noise)))
 
 
 def _nfe(guidance: GuidanceSpec, weight: float | None, index: int, count: int) -> int:
