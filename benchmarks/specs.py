@@ -47,6 +47,7 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "pag": lambda r: {"scale": r.uniform(0, 5), "layers": r.choice([["mid"], ["down", "up.0"]])},
     "seg": lambda r: {"scale": r.uniform(0, 5), "sigma": r.choice([None, r.uniform(0.1, 100)])},
     "skip_layer": lambda r: {"scale": r.uniform(0, 3), "start": r.uniform(0, 0.4), "stop": r.uniform(0.5, 1)},
+    "ho_salimans": lambda r: {"v": r.random()},
     "ddim": lambda r: {"eta": r.choice([0, r.random()])},
 }
 """Parameters by method; a method without an entry keeps its defaults."""

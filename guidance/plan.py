@@ -64,7 +64,7 @@ def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
         Call(step, within, level, starts[step], weights[step], nfe)
         for level, (step, within), nfe in zip(levels, places, counts, strict=True)
     )
-    return Plan(sampler.steps, calls, tuple(_warnings(guidance, weights)))
+    return Plan(sampler.steps, calls, (*_warnings(guidance, weights), *sampler.warnings(info.noise)))
 
 
 def _asked(guidance: GuidanceSpec, weight: float | None) -> frozenset[str]:

@@ -69,11 +69,9 @@ class Trajectory:
         """Sample. Yields branches, is sent network outputs, returns the final sample (1, C, H, W)."""
         import torch
 
-        from guidance.samplers.solver import Solver
-
         noise_stream = torch.Generator().manual_seed(self.seed)
         condition_stream = torch.Generator().manual_seed(self.seed ^ CONDITION_STREAM)
-        solver = Solver(self.sampler, self.model.info.noise, self.model.scheduler_config)
+        solver = self.sampler.make_solver(self.model.info.noise, self.model.scheduler_config)
         noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
         sample = solver.start(noise.to(self.model.device))
         for index, call in enumerate(self.plan.calls):

@@ -17,7 +17,6 @@ from guidance.models.gaussians import Gaussians
 from guidance.noise import NoiseTable
 from guidance.protocol import Conditions, drive
 from guidance.samplers import Sampler
-from guidance.samplers.solver import Solver
 from guidance.spec import GuidanceSpec
 from guidance.trajectory import Trajectory
 
@@ -67,7 +66,7 @@ class Pair:
     def start(self, sampler: Sampler, seed: int = 0) -> Tensor:
         """Where `sample` begins, in Karras' scale."""
         model = self.model()
-        solver = Solver(sampler, model.info.noise, model.scheduler_config)
+        solver = sampler.make_solver(model.info.noise, model.scheduler_config)
         noise = torch.randn(model.shape(0, 0), generator=torch.Generator().manual_seed(seed), dtype=model.dtype)
         first = sampler.levels(model.info.noise)[0]
         return solver.network_input(solver.start(noise), 0) / first.alpha

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from guidance.prediction import Prediction
 from guidance.protocol import Guide, Step
 from guidance.reuse.base import Reuse
 from guidance.stage import Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Cache(Reuse):
@@ -36,7 +39,8 @@ class Cache(Reuse):
 
     def _reused(self, step: Step) -> Guide:
         [cond] = yield [step.cond]
-        return cond + (step.weight - 1) * step.memory[self.type]
+        difference: Tensor = step.memory[self.type]
+        return cond + (step.weight - 1) * difference
 
     def observe(self, seen: dict[str, Prediction], step: Step) -> None:
         if not step.call and {"cond", "uncond"} <= seen.keys():

@@ -14,11 +14,12 @@ from guidance.samplers.euler import Euler
 from guidance.samplers.euler_ancestral import EulerAncestral
 from guidance.samplers.grid import Spacing
 from guidance.samplers.heun import Heun
+from guidance.samplers.ho_salimans import HoSalimans
 from guidance.samplers.lms import LMS
 from guidance.samplers.unipc import UniPC
 
 AnySampler = Annotated[
-    DDIM | DDPM | DPMpp2M | Euler | EulerAncestral | Heun | LMS | UniPC,
+    DDIM | DDPM | DPMpp2M | Euler | EulerAncestral | Heun | HoSalimans | LMS | UniPC,
     Field(discriminator="type"),
 ]
 
@@ -31,6 +32,7 @@ __all__ = [
     "Euler",
     "EulerAncestral",
     "Heun",
+    "HoSalimans",
     "Sampler",
     "Spacing",
     "UniPC",

@@ -1,21 +1,45 @@
-"""What every sampler is: a solver of diffusers, its step count and its noise grid."""
+"""What every sampler is: a solver, its step count and its noise grid."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field
 
 from guidance.noise import Level, NoiseTable
+from guidance.prediction import Prediction
 from guidance.samplers.grid import Spacing, at_times, spaced
 from guidance.stage import Stage
 
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class StepSolver(Protocol):
+    """Takes the steps of one trajectory. The sample lives in its own scale."""
+
+    def start(self, noise: Tensor) -> Tensor:
+        """The sample that standard normal `noise` stands for at the first level."""
+        ...
+
+    def network_input(self, sample: Tensor, call: int) -> Tensor:
+        """x = alpha * x0 + sigma * eps at the level of `call`."""
+        ...
+
+    def kept(self, call: int) -> float:
+        """Share of the predicted noise that this step keeps, of first-order solvers; 0 for others."""
+        ...
+
+    def advance(self, sample: Tensor, guided: Prediction, call: int, generator: Generator) -> Tensor:
+        """The sample after `call`. Draws noise from `generator` where the solver is stochastic."""
+        ...
+
 
 class Sampler(Stage):
-    """The solver that takes the steps, wrapping one diffusers scheduler per trajectory."""
+    """How the steps are taken: with one diffusers scheduler per trajectory, unless it makes a solver of its own."""
 
-    solver: ClassVar[str]
-    """Name of the diffusers scheduler class."""
+    solver: ClassVar[str] = ""
+    """Name of the diffusers scheduler class; empty for a sampler with a solver of its own."""
     karras: ClassVar[bool] = False
     """Whether Karras' spacing is defined for it."""
     zero_snr: ClassVar[bool] = True
@@ -27,13 +51,24 @@ class Sampler(Stage):
     steps: int = Field(30, ge=1, le=250)
     spacing: Spacing | None = Field(None, description="null is the model's own spacing")
 
-    def resolved_spacing(self, table: NoiseTable) -> Spacing:
+    def resolved_spacing(self, table: NoiseTable) -> Spacing | None:
+        """None for a grid that has no spacing to choose."""
         return self.spacing or table.timestep_spacing
 
     def levels(self, table: NoiseTable) -> list[Level]:
         """The noise level of each call of the network, in order. Solvers on alpha_bar use whole timesteps."""
         t = spaced(self.steps, table, self.resolved_spacing(table), between=False, rounded=True)
         return at_times(t, table, exact_zero_snr=True)
+
+    def warnings(self, table: NoiseTable) -> list[str]:
+        """What a user should know of running this sampler on a model with these noise levels."""
+        return []
+
+    def make_solver(self, table: NoiseTable, scheduler_config: dict[str, Any]) -> StepSolver:
+        """The solver of one trajectory. Only workers ask for it: diffusers is imported here."""
+        from guidance.samplers.solver import Solver
+
+        return Solver(self, table, scheduler_config)
 
     def place(self, call: int) -> tuple[int, int]:
         """(step index, evaluation within the step) of a call of the network."""

@@ -46,21 +46,17 @@ class Solver:
                 self.scheduler.sigmas = torch.cat([self.scheduler.sigmas[:calls], ended])
 
     def start(self, noise: Tensor) -> Tensor:
-        """The sample that standard normal `noise` stands for at the first level."""
         sample: Tensor = noise * self.scheduler.init_noise_sigma
         return sample
 
     def network_input(self, sample: Tensor, call: int) -> Tensor:
-        """x = alpha * x0 + sigma * eps at the level of `call`."""
         x: Tensor = self.scheduler.scale_model_input(sample, self.scheduler.timesteps[call])
         return x
 
     def kept(self, call: int) -> float:
-        """Share of the predicted noise that this step keeps, of first-order solvers; 0 for others."""
         return self.sampler.kept(self.scheduler, call) if self.sampler.first_order else 0.0
 
     def advance(self, sample: Tensor, guided: Prediction, call: int, generator: Generator) -> Tensor:
-        """The sample after `call`. Draws noise from `generator` where the solver is stochastic."""
         options = self.options | ({"generator": generator} if self.takes_generator else {})
         t = self.scheduler.timesteps[call]
         after: Tensor = self.scheduler.step(guided.value, t, sample, return_dict=False, **options)[0]

@@ -15,7 +15,9 @@ from guidance.samplers import DDIM, Heun, Sampler
 from guidance.samplers.grid import SMALLEST_SIGNAL, karras
 from guidance.samplers.solver import Solver
 
-SAMPLERS: list[type[Sampler]] = [method for method in members("sampler") if issubclass(method, Sampler)]
+SAMPLERS: list[type[Sampler]] = [m for m in members("sampler") if issubclass(m, Sampler) and m.solver]
+"""Those that wrap a scheduler of diffusers."""
+
 SCALED: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 TABLES = {
     "linear": NoiseTable(steps_offset=1),

@@ -110,7 +110,7 @@ def test_the_network_sees_the_levels_of_the_plan(method: type[Sampler]) -> None:
     assert all(abs(variance - 1) < 0.2 for variance in variances)
 
 
-@every_sampler
+@pytest.mark.parametrize("method", [m for m in ALL if m.solver], ids=lambda method: method.type_name())
 def test_a_solver_is_at_the_levels_of_its_sampler(method: type[Sampler]) -> None:
     model = small.model()
     solver = Solver(method(steps=9), model.info.noise, model.scheduler_config)
