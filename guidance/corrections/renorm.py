@@ -86,5 +86,5 @@ class Renorm(Correction):
     def _length(self, tensor: Tensor) -> Tensor:
         """Euclidean, kept broadcastable, in at least float32."""
         dims = 1 if self.dims == "channels" else list(range(1, tensor.ndim))
-        length: Tensor = wide(tensor).norm(2, dim=dims, keepdim=True)  # type: ignore[no-untyped-call]
+        length: Tensor = wide(tensor).norm(2, dim=dims, keepdim=True)
         return length

@@ -41,7 +41,7 @@ class TAG(Correction):
             return guided
         eps, x = wide(guided.eps), wide(guided.x)
         dims = list(range(1, x.ndim))
-        along = x / (x.norm(2, dim=dims, keepdim=True) + TINY)  # type: ignore[no-untyped-call]
+        along = x / (x.norm(2, dim=dims, keepdim=True) + TINY)
         radial = (eps * along).sum(dim=dims, keepdim=True) * along
         amplified = self.tangential * (eps - radial) + self.radial * radial
         return guided.replaced(amplified.to(guided.value.dtype), "eps")

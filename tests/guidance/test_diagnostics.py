@@ -96,7 +96,7 @@ def test_a_zero_prediction_has_no_cosine() -> None:
 
 @pytest.mark.parametrize("sampler", [DDIM(steps=5), Heun(steps=5)], ids=lambda sampler: sampler.type)
 def test_there_is_a_row_a_call_and_every_column_has_a_meaning(sampler: AnySampler) -> None:
-    stages = {"correction": [{"type": "static_threshold"}], "condition": [{"type": "cads"}]}
+    stages: dict[str, Any] = {"correction": [{"type": "static_threshold"}], "condition": [{"type": "cads"}]}
     found = columns(sampler, **stages, combiner={"type": "characteristic", "max_iterations": 3})
     assert found.keys() == UNITS.keys()
     assert {len(column) for column in found.values()} == {len(sampler.levels(Pair().model().info.noise))}
