@@ -52,12 +52,15 @@ class Sampler(Stage):
     spacing: Spacing | None = Field(None, description="null is the model's own spacing")
 
     def resolved_spacing(self, table: NoiseTable) -> Spacing | None:
-        """None for a grid that has no spacing to choose."""
+        """What `spacing` comes to on a model; None for a grid that has none to choose."""
+        return self._spacing(table)
+
+    def _spacing(self, table: NoiseTable) -> Spacing:
         return self.spacing or table.timestep_spacing
 
     def levels(self, table: NoiseTable) -> list[Level]:
         """The noise level of each call of the network, in order. Solvers on alpha_bar use whole timesteps."""
-        t = spaced(self.steps, table, self.resolved_spacing(table), between=False, rounded=True)
+        t = spaced(self.steps, table, self._spacing(table), between=False, rounded=True)
         return at_times(t, table, exact_zero_snr=True)
 
     def warnings(self, table: NoiseTable) -> list[str]:

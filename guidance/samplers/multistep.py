@@ -15,7 +15,7 @@ class MultistepSampler(Sampler):
     karras: ClassVar[bool] = True
 
     def levels(self, table: NoiseTable) -> list[Level]:
-        spacing = self.resolved_spacing(table)
+        spacing = self._spacing(table)
         if spacing == "karras":
             return karras_levels(self.steps, table, rounded=True)
         return at_times(spaced(self.steps, table, spacing, between=True, rounded=True), table, exact_zero_snr=False)

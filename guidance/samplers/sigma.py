@@ -15,7 +15,7 @@ class SigmaSampler(Sampler):
     karras: ClassVar[bool] = True
 
     def levels(self, table: NoiseTable) -> list[Level]:
-        spacing = self.resolved_spacing(table)
+        spacing = self._spacing(table)
         if spacing == "karras":
             return karras_levels(self.steps, table, rounded=False)
         return at_times(spaced(self.steps, table, spacing, between=False, rounded=False), table, exact_zero_snr=False)

@@ -65,14 +65,14 @@ class Reference:
             shift, root = after[:-1].view_as(x), abs(float(after[-1]))
         self.counts.append(count)
         self.shift, self.sigma = kept if done else torch.zeros_like(x), sigma
-        value: Tensor = w * cond(x + (w - 1) * self.shift) - (w - 1) * uncond(x + w * self.shift)
-        return value
+        guided: Tensor = w * cond(x + (w - 1) * self.shift) - (w - 1) * uncond(x + w * self.shift)
+        return guided
 
     def _columns(self, direction: Tensor) -> Tensor:
         """(groups, elements, columns): the whole sample in one group, or each channel in its own."""
         if not self.basis:
-            unit: Tensor = direction / direction.norm().clamp_min(1e-4)
-            return unit.reshape(1, -1, 1)
+            whole: Tensor = (direction / direction.norm().clamp_min(1e-4)).reshape(1, -1, 1)
+            return whole
         flat = direction[0].flatten(1)
         edges = torch.linspace(0, 1, self.basis + 1, dtype=flat.dtype)
         found = torch.zeros(*flat.shape, self.basis, dtype=flat.dtype)
@@ -80,8 +80,8 @@ class Reference:
             lows = values.quantile(edges)
             part = torch.bucketize(values, lows[1:-1], right=True)  # a value at an edge belongs to the part above
             found[channel, torch.arange(len(values)), part] = values
-        scaled: Tensor = found / found.norm(dim=1, keepdim=True).clamp_min(1e-4)
-        return scaled
+        unit: Tensor = found / found.norm(dim=1, keepdim=True).clamp_min(1e-4)
+        return unit
 
     def _projected(self, columns: Tensor, v: Tensor, regularisation: float) -> Tensor:
         flat = v.reshape(len(columns), -1, 1)

@@ -54,8 +54,8 @@ def of_pair(pair: Pair) -> Callable[[Branch], Tensor]:
 
 
 def of_mixture(branch: Branch) -> Tensor:
-    rows = branch.x.tensor_split(len(branch.x))
-    return torch.cat([MIXTURE.eps(row, branch.level.alpha, branch.level.sigma, PRIORS[of(branch)]) for row in rows])
+    prior, here = PRIORS[of(branch)], branch.level
+    return torch.cat([MIXTURE.eps(row[None], here.alpha, here.sigma, prior) for row in branch.x])
 
 
 def product(pair: Pair, w: float) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from guidance.prediction import Prediction
 from guidance.samplers import HoSalimans
 from guidance.samplers.ho_salimans import AncestralSolver
 from guidance.spec import GuidanceSpec
+from jobs.request import resolve_sampler
 from tests.guidance.steps import noise
 from tests.guidance.strategies import LAW, drawn
 from tests.oracles import TABLE, Pair, constant
@@ -164,7 +165,7 @@ def test_a_range_beyond_the_model_s_is_cut_and_the_plan_says_so(low: float, high
 
 
 def test_it_has_no_spacing_to_choose() -> None:
-    assert HoSalimans().resolved_spacing(TABLE) is None
+    assert resolve_sampler(HoSalimans(), Pair().model().info) == HoSalimans()
     with pytest.raises(ValidationError, match="spacing"):
         HoSalimans.model_validate({"spacing": "karras"})
 

@@ -29,8 +29,8 @@ def renormed(correction: Renorm, guided: Tensor = GUIDED, cond: Tensor = COND, k
 
 def lengths(correction: Renorm, value: Prediction) -> Tensor:
     view = value.view("output" if correction.space == "model" else correction.space)
-    length: Tensor = view.norm(dim=1) if correction.dims == "channels" else view.flatten(1).norm(dim=1)
-    return length
+    found: Tensor = (view if correction.dims == "channels" else view.flatten(1)).norm(dim=1)
+    return found
 
 
 # What the method's sources say of it
