@@ -57,6 +57,7 @@ def specs(able: Collection[str] = CAPABILITIES) -> SearchStrategy[GuidanceSpec]:
         name: fitting(name, 1).map(lambda one: one[0]) for name in ("combiner", "schedule")
     }
     fields |= {name: fitting(name, 0) for name in ("condition", "perturbation", "correction")}
+    fields["reuse"] = fitting("reuse", 0).map(lambda one: one[0] if one else None)
     return st.fixed_dictionaries(fields).map(_spec)
 
 
