@@ -35,6 +35,8 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "momentum": lambda r: {"strength": r.random(), "decay": r.uniform(0, 0.9)},
     "renorm": lambda r: {"dims": r.choice(["sample", "channels"]), "mode": r.choice(["match", "cap"])},
     "tag": lambda r: {"tangential": r.uniform(1, 1.3)},
+    "adaptive": lambda r: {"threshold": r.uniform(0.5, 1)},
+    "cache": lambda r: {"start": r.uniform(0, 0.5), "every": r.randint(1, 4)},
     "rescale": lambda r: {"phi": r.random(), "space": r.choice(["model", "v", "denoised"])},
     "static_threshold": lambda r: {"bound": r.uniform(1, 4), "latent_ok": True},
     "dynamic_threshold": lambda r: {"percentile": r.uniform(0.9, 1), "bound": r.uniform(0.5, 4), "latent_ok": True},
@@ -97,6 +99,8 @@ def _guidance(random: Random, steps: int, combiner: type[Combiner]) -> Body:
         kinds = members(stage)
         chosen = random.sample(kinds, random.randint(0, min(2, len(kinds))))
         guidance[stage] = [_drawn(random, method) for method in chosen]
+    if random.random() < 0.2:
+        guidance["reuse"] = _drawn(random, random.choice(members("reuse")))
     return guidance
 
 

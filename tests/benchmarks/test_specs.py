@@ -49,5 +49,5 @@ def test_every_method_is_drawn(stage: str) -> None:
     found: set[str] = set()
     for request in drawn(TEXT, 300):
         part = request.sampler if stage == "sampler" else getattr(request.guidance, stage)
-        found |= {method.type for method in (part if isinstance(part, list) else [part])}
+        found |= {method.type for method in (part if isinstance(part, list) else [part]) if method}
     assert found == {method.type_name() for method in members(stage)}

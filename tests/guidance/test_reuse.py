@@ -75,14 +75,10 @@ def test_the_cache_reuses_the_last_difference() -> None:
 
 
 @LAW
-@given(
-    steps=st.integers(2, 20), every=st.integers(1, 6), start=st.floats(0, 1), weight=st.sampled_from([0.0, 1.0, 5.0])
-)
+@given(st.integers(2, 20), st.integers(1, 6), st.floats(0, 1), st.sampled_from([0.0, 1.0, 5.0]))
 def test_the_plan_counts_what_the_cache_leaves(steps: int, every: int, start: float, weight: float) -> None:
-    schedule = {"type": "constant", "weight": weight}
-    _, trajectory = sampled(
-        spec({"type": "cache", "start": start, "every": every}, schedule=schedule), DDIM(steps=steps)
-    )
+    schedule, cache = {"type": "constant", "weight": weight}, {"type": "cache", "start": start, "every": every}
+    _, trajectory = sampled(spec(cache, schedule=schedule), DDIM(steps=steps))
     assert trajectory.nfe_done == trajectory.plan.nfe
 
 

@@ -52,6 +52,7 @@ def test_a_job_that_waits(client: TestClient) -> None:
             "condition": [],
             "perturbation": [],
             "correction": [],
+            "reuse": None,
         },
         "output": {"format": "png", "previews": 0},
         "diagnostics": "summary",
