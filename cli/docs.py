@@ -67,7 +67,11 @@ def methods_table() -> str:
 def evaluations(method: "type[Stage]") -> str:
     """A combiner's branches at a call and the weights at which it needs fewer; a sampler's calls in a step."""
     from guidance.combiners import Combiner
+    from guidance.perturbations import Perturbation
     from guidance.samplers import Sampler
+
+    if issubclass(method, Perturbation):
+        return "1 more a call"
 
     if issubclass(method, Sampler):
         return f"{method.calls_per_step} a step"
