@@ -12,6 +12,7 @@ from benchmarks.workloads import CAPTIONS, Body
 from guidance.combiners import Combiner
 from guidance.info import ModelInfo
 from guidance.registry import members
+from guidance.reuse import Reuse
 from guidance.samplers import Sampler
 from guidance.stage import Stage
 from jobs.request import GenerationRequest, RequestProblems, resolve
@@ -99,8 +100,10 @@ def _guidance(random: Random, steps: int, combiner: type[Combiner]) -> Body:
         kinds = members(stage)
         chosen = random.sample(kinds, random.randint(0, min(2, len(kinds))))
         guidance[stage] = [_drawn(random, method) for method in chosen]
-    if random.random() < 0.2:
-        guidance["reuse"] = _drawn(random, random.choice(members("reuse")))
+    reuses = [method for method in members("reuse") if issubclass(method, Reuse)]
+    fitting = [method for method in reuses if method.combiners is None or combiner.type_name() in method.combiners]
+    if random.random() < 0.3:
+        guidance["reuse"] = _drawn(random, random.choice(fitting))
     return guidance
 
 

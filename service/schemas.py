@@ -168,7 +168,9 @@ class Catalogue(BaseModel):
     schedule: list[Method]
     condition: list[Method]
     combiner: list[Method]
+    perturbation: list[Method]
     correction: list[Method]
+    reuse: list[Method]
     sampler: list[Method]
     presets: list[PresetEntry]
 
@@ -186,6 +188,7 @@ class ServedModel(BaseModel):
     max_size: int
     data: str = Field(description="latent or pixel: what is denoised")
     capabilities: list[str]
+    layers: list[str] = Field(description="its attention layers, for methods that work on chosen ones")
     prediction_type: str
     parameters: int
     max_prompt_tokens: int | None

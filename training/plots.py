@@ -65,7 +65,7 @@ def save(figure: Figure, path: Path) -> None:
 def plot_samples(pictures: Tensor, captions: Sequence[str], columns: int, path: Path) -> None:
     """Pictures (N, 3, H, W) in [0, 1] with their captions above them."""
     rows = -(-len(captions) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.6 * columns, 1.95 * rows), layout="constrained")
+    figure, axes = plt.subplots(rows, columns, figsize=(1.6 * columns, 2.15 * rows), layout="constrained")
     for panel in axes.flat:
         panel.axis("off")
     for panel, picture, caption in zip(axes.flat, pictures.clamp(0, 1), captions, strict=False):

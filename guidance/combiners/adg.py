@@ -43,4 +43,6 @@ class ADG(Twofold):
         sine = theta.sin()
         of_across = (turn.sin() / sine.clamp_min(SMALL)).where(sine > SMALL, gamma)
         rows = (-1, *[1] * (cond.ndim - 1))
-        return turn.cos().to(cond.dtype).view(rows) * cond + of_across.to(cond.dtype).view(rows) * across
+        cosine, share = (part.to(cond.dtype).view(rows) for part in (turn.cos(), of_across))
+        turned: Tensor = cosine * cond + share * across
+        return turned

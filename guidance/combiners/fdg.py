@@ -51,7 +51,7 @@ class FDG(Twofold):
 
 def pyramid(image: Tensor, count: int) -> list[Tensor]:
     """At most `count` levels of (N, C, H, W): what each halving leaves out, and the rest."""
-    levels = []
+    levels: list[Tensor] = []
     while len(levels) + 1 < count and min(image.shape[2:]) >= SMALLEST:
         small = halved(image)
         levels.append(image - resized(small, image))

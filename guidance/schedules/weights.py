@@ -11,7 +11,7 @@ OTHERS = frozenset({"gamma", "ho_salimans"})
 """The other conventions. In both a number is w - 1."""
 
 
-class Gamma(BaseModel):
+class GammaWeight(BaseModel):
     """The weight of cond + gamma (cond - uncond): w - 1, off at 0."""
 
     model_config = ConfigDict(extra="forbid")
@@ -19,7 +19,7 @@ class Gamma(BaseModel):
     gamma: float = Field(ge=LOWEST - 1, le=HIGHEST - 1)
 
 
-class HoSalimans(BaseModel):
+class HoSalimansWeight(BaseModel):
     """The weight of (1 + w) cond - w uncond (Ho & Salimans 2022, arXiv:2207.12598, eq. 6): ours less 1, off at 0."""
 
     model_config = ConfigDict(extra="forbid")
@@ -48,7 +48,7 @@ def in_another_convention(raw: Any) -> bool:
 
 _W = Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
 
-Weight = Annotated[_W, BeforeValidator(in_w, json_schema_input_type=_W | Gamma | HoSalimans)]
+Weight = Annotated[_W, BeforeValidator(in_w, json_schema_input_type=_W | GammaWeight | HoSalimansWeight)]
 """A guidance weight; 1 is the plain conditional model, 0 the unconditional one.
 
 Read in any convention, kept in w: a resolved spec holds nothing else.

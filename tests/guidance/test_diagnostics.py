@@ -107,8 +107,8 @@ def test_there_is_a_row_a_call_and_every_column_has_a_meaning(sampler: AnySample
 
 
 def test_columns_of_stages_that_are_not_there_are_left_out() -> None:
-    own = {"threshold", "cads_gamma", "characteristic_iterations", "characteristic_residual"}
-    assert UNITS.keys() - columns(DDIM(steps=3)).keys() == own
+    own = {"threshold", "cads_gamma", "characteristic_iterations", "perturbation_norm", "effective_weight"}
+    assert own < UNITS.keys() - columns(DDIM(steps=3)).keys()
 
 
 def test_outside_an_interval_only_the_conditional_branch_is_there() -> None:

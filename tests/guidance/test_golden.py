@@ -23,7 +23,8 @@ from guidance.spec import GuidanceSpec
 from guidance.trajectory import Trajectory
 
 SHAPES = Path(__file__).parents[2] / "models" / "shapes"
-SAMPLERS: list[type[Sampler]] = [method for method in members("sampler") if issubclass(method, Sampler)]
+SAMPLERS = [method for method in members("sampler") if issubclass(method, Sampler) and method.solver]
+"""Those that diffusers has."""
 SPACINGS = ("leading", "trailing", "linspace", "karras")
 CASES = [
     pytest.param(method, spacing, id=f"{method.type_name()}-{spacing}")

@@ -25,7 +25,7 @@ WEIGHTS = [
     (method, name)
     for method in SCHEDULES
     for name, field in method.model_json_schema()["properties"].items()
-    if {"$ref": "#/$defs/Gamma"} in field.get("anyOf", ())
+    if {"$ref": "#/$defs/GammaWeight"} in field.get("anyOf", ())
 ]
 """Every field of a schedule that is a weight."""
 
@@ -100,7 +100,7 @@ def test_the_bounds_are_those_of_w_in_every_form(weight: float, legal: bool) -> 
     for form in (weight, {"gamma": weight - 1}, {"ho_salimans": weight - 1}):
         if isinstance(form, dict):
             [(name, number)] = form.items()
-            bounds = defs[{"gamma": "Gamma", "ho_salimans": "HoSalimans"}[name]]["properties"][name]
+            bounds = defs[{"gamma": "GammaWeight", "ho_salimans": "HoSalimansWeight"}[name]]["properties"][name]
             assert (bounds["minimum"] <= number <= bounds["maximum"]) == legal
         if legal:
             assert read(form) == weight

@@ -124,7 +124,8 @@ def test_cfg_zero_is_diffusers(weight: float) -> None:
 
 def by_svd(cond: Tensor, uncond: Tensor) -> Tensor:
     _, _, rows = torch.linalg.svd(torch.stack([cond.flatten(), uncond.flatten()]), full_matrices=False)
-    return (dot(uncond.flatten(), rows[0]) * rows[0]).view_as(uncond)
+    along: Tensor = dot(uncond.flatten(), rows[0]) * rows[0]
+    return along.view_as(uncond)
 
 
 @LAW

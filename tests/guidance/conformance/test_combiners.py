@@ -123,9 +123,8 @@ def test_asks_at_the_input_and_level_of_the_step(method: type[Combiner], data: s
 def test_the_parameterisation_of_the_network_does_not_matter(
     method: type[Combiner], data: st.DataObject, weight: float, kind: Kind
 ) -> None:
-    combiner, step = data.draw(drawn(method)), a_step(weight)
-    cond, uncond = prediction(noise(1)), prediction(noise(2))
-    got, expected = through(kind, combiner, step, cond, uncond), through("eps", combiner, step, cond, uncond)
+    combiner, cond, uncond = data.draw(drawn(method)), prediction(noise(1)), prediction(noise(2))
+    got, expected = (through(k, combiner, a_step(weight), cond, uncond) for k in (kind, "eps"))
     assert got.kind == kind
     torch.testing.assert_close(got.denoised, expected.denoised, rtol=1e-10, atol=1e-9)
 
