@@ -7,7 +7,7 @@ TORCH  := 2.13.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test check bench train spec lock clean
+.PHONY: help install demo test check bench train spec pictures lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -42,6 +42,9 @@ train: install   ## the demo model, from nothing; resumable
 spec: install    ## rewrite every generated file: openapi.yaml, docs/settings.md, the tables in README.md
 	$(BIN)/guidepost openapi > openapi.yaml.new && mv openapi.yaml.new openapi.yaml
 	$(BIN)/python -m cli.docs
+
+pictures: install ## the methods' pictures in docs/methods.md, through the service
+	$(BIN)/python -m cli.gallery
 
 lock:            ## resolve the newest versions that pyproject.toml allows, torch first
 	rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock

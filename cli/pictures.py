@@ -35,6 +35,20 @@ def grid(rows: Mapping[str, Sequence[bytes]], columns: Sequence[str]) -> Image.I
     return sheet
 
 
+def sheet(images: Mapping[str, bytes], columns: int) -> Image.Image:
+    """Every image with its name below it, row by row."""
+    font = ImageFont.load_default(TEXT - 2)
+    rows = -(-len(images) // columns)
+    page = Image.new("RGB", (GAP + columns * (CELL + GAP), rows * (CELL + TITLE) + GAP), PAPER)
+    draw = ImageDraw.Draw(page)
+    for place, (name, data) in enumerate(images.items()):
+        left, top = GAP + place % columns * (CELL + GAP), GAP + place // columns * (CELL + TITLE)
+        picture = Image.open(io.BytesIO(data)).convert("RGB").resize((CELL, CELL), Image.Resampling.NEAREST)
+        page.paste(picture, (left, top))
+        draw.text((left + CELL // 2, top + CELL + TITLE // 2 - 2), name, INK, font, anchor="mm")
+    return page
+
+
 def plot(columns: Mapping[str, Mapping[str, Sequence[Any]]], path: Path) -> None:
     """Per-step diagnostics, one line per spec, one panel per quantity, over the noise level."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -17,6 +17,7 @@ HELP = {
     "steps": "optimizer steps of the denoiser; a resumed run with fewer finishes its cosine earlier",
     "batch": "samples per step",
     "rate": "peak learning rate of the denoiser",
+    "times": "distribution of the noise levels: focused, or log_snr (Ho & Salimans)",
     "focus": "share of the noise levels drawn where shapes are decided; the others are uniform",
     "preview_steps": "sampling steps of the grid of samples, written eight times during the training",
 }

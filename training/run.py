@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Generator
+from torch import Generator, Tensor
 from transformers import CLIPTokenizer
 
 from training.captions import EMPTY, draw_claims, phrase
@@ -22,7 +22,15 @@ from training.sampling import draw_noise, sample
 from training.sheet import save_grid
 from training.stage import Loss, Recipe, Stage, save_atomically, shares
 from training.text import new_tokenizer, token_ids
-from training.unet import Denoiser, denoising_loss, focused_times, new_denoiser, noise_levels
+from training.unet import (
+    Denoiser,
+    NoiseLevels,
+    denoising_loss,
+    focused_times,
+    log_snr_times,
+    new_denoiser,
+    noise_levels,
+)
 from training.vae import (
     decode,
     draw_latent_noise,
@@ -49,6 +57,7 @@ class Settings:
     steps: int = 6_000
     batch: int = 32
     rate: float = 8e-4
+    times: str = "focused"
     focus: float = 0.5
     preview_steps: int = 30
 
@@ -57,7 +66,7 @@ QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, batch=4, preview_step
 POOL_SEED = 101
 WARMUP = 150  # steps of the denoiser
 STAGES = ("vae", "denoiser")
-RESIZABLE = ("vae_steps", "steps", "batch", "rate", "focus", "preview_steps")  # may change on resuming
+RESIZABLE = ("vae_steps", "steps", "batch", "rate", "times", "focus", "preview_steps")  # may change on resuming
 
 
 def claim_folder(settings: Settings, work: Path) -> None:
@@ -98,6 +107,15 @@ def train_vae(settings: Settings, work: Path) -> AutoencoderKL:
     return average
 
 
+def draw_times(settings: Settings, levels: NoiseLevels, generator: Generator) -> Tensor:
+    """Network times (batch,) from the distribution that the settings name; ValueError for another name."""
+    if settings.times == "focused":
+        return focused_times(settings.batch, settings.focus, levels, generator)
+    if settings.times == "log_snr":
+        return log_snr_times(settings.batch, levels, generator)
+    raise ValueError(f"times = {settings.times!r}: there are focused and log_snr")
+
+
 def train_denoiser(
     settings: Settings, vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path, preview: Callable[[Denoiser], None]
 ) -> Denoiser:
@@ -112,7 +130,7 @@ def train_denoiser(
         rows = torch.randint(len(scenes), (settings.batch,), generator=generator)
         captions = [phrase(draw_claims(scenes[row], generator)) for row in rows.tolist()]
         ids, _ = drop_condition(token_ids(tokenizer, captions), null, settings.p_uncond, generator)
-        t, z = focused_times(settings.batch, settings.focus, levels, generator), latents[rows]
+        t, z = draw_times(settings, levels, generator), latents[rows]
         eps = torch.randn(z.shape, generator=generator)
         return [
             partial(denoising_loss, model, z[part], ids[part], t[part], eps[part], levels)

@@ -1,5 +1,6 @@
 """The denoiser: a two-level UNet over 4x16x16 latents with cross-attention to the caption, and its loss."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from training.vae import CHANNELS, FACTOR
 
 TRAIN_STEPS = 1000
 SNR_CAP = 5.0
+LOG_SNR_BOUND = 20.0
 FOCUS_MEAN, FOCUS_DEVIATION = -0.4, 1.2
 LATENT_SIDE = SIDE // FACTOR
 
@@ -113,6 +115,18 @@ def focused_times(count: int, focus: float, levels: NoiseLevels, generator: Gene
     ratio = FOCUS_MEAN + FOCUS_DEVIATION * torch.special.ndtri(strata(most, generator).clamp(1e-6, 1 - 1e-6))
     near = torch.searchsorted((levels.sigma / levels.alpha).log(), ratio).clamp(max=TRAIN_STEPS - 1)
     return torch.cat([near, uniform_times(count - most, generator)])
+
+
+def log_snr_times(count: int, levels: NoiseLevels, generator: Generator) -> Tensor:
+    """Network times (count,) with lambda = ln(alpha^2 / sigma^2) = -2 ln tan(a u + b), u uniform, -20 < lambda < 20.
+
+    Ho & Salimans 2022, arXiv:2207.12598, section 3.1: the levels of a cosine schedule in continuous time. Those beyond
+    the first and the last level fall on them.
+    """
+    b = math.atan(math.exp(-LOG_SNR_BOUND / 2))
+    a = math.atan(math.exp(LOG_SNR_BOUND / 2)) - b
+    ratio = torch.tan(a * strata(count, generator).double() + b)  # sigma / alpha = exp(-lambda / 2)
+    return torch.searchsorted((levels.sigma / levels.alpha).double(), ratio).clamp(max=TRAIN_STEPS - 1)
 
 
 def denoising_loss(

@@ -1,5 +1,7 @@
 """Noise levels, times and the weighted loss."""
 
+import math
+
 import pytest
 import torch
 from torch import Generator, Tensor, nn
@@ -7,9 +9,11 @@ from torch import Generator, Tensor, nn
 from training.sampling import draw_noise, sample_chunk
 from training.unet import (
     FOCUS_MEAN,
+    TRAIN_STEPS,
     Denoiser,
     denoising_loss,
     focused_times,
+    log_snr_times,
     new_scheduler,
     noise_levels,
     uniform_times,
@@ -110,3 +114,21 @@ def test_sampling_lands_on_the_guided_mean() -> None:
 
 def test_the_noise_of_a_row_does_not_depend_on_the_others() -> None:
     assert torch.equal(draw_noise(5, seed=9)[:2], draw_noise(2, seed=9))
+
+
+def test_log_snr_times_follow_their_curve() -> None:
+    """At the quantile u the level is that of lambda = -2 ln tan(a u + b), within a timestep; the median is 0."""
+    levels = noise_levels()
+    t = log_snr_times(1001, levels, Generator().manual_seed(0)).sort().values
+    log_snr = 2 * (levels.alpha / levels.sigma).log()
+    b = math.atan(math.exp(-10))
+    a = math.atan(math.exp(10)) - b
+    for u in (0.1, 0.25, 0.5, 0.75, 0.9):
+        wanted = -2 * math.log(math.tan(a * u + b))
+        assert float(log_snr[t[round(1000 * u)]]) == pytest.approx(wanted, abs=0.05)
+    assert abs(float(log_snr[t[500]])) < 0.05
+
+
+def test_levels_beyond_the_table_fall_on_its_ends() -> None:
+    t = log_snr_times(10_000, noise_levels(), Generator().manual_seed(1))
+    assert int(t.min()) == 0 and int(t.max()) == TRAIN_STEPS - 1
