@@ -50,6 +50,7 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "nag": lambda r: {"scale": r.uniform(1, 8), "blend": r.random()},
     "swap": lambda r: {"changes": [_prompt(r) | {"at": r.random()}], "fade": r.choice([0, 0.5])},
     "pag": lambda r: {"scale": r.uniform(0, 5), "layers": r.choice([["mid"], ["down", "up.0"]])},
+    "sag": lambda r: {"scale": r.uniform(0, 2), "base": r.choice(["cond", "uncond"])},
     "seg": lambda r: {"scale": r.uniform(0, 5), "sigma": r.choice([None, r.uniform(0.1, 100)])},
     "skip_layer": lambda r: {"scale": r.uniform(0, 3), "start": r.uniform(0, 0.4), "stop": r.uniform(0.5, 1)},
     "ho_salimans": lambda r: {"v": r.random()},

@@ -43,6 +43,7 @@ BESIDE: dict[str, Json] = {
     "nag": {"schedule": ALONE},
     "cads": {"schedule": STRONG},
     "pag": {"schedule": ALONE},
+    "sag": {"schedule": STRONG},
     "seg": {"schedule": ALONE},
     "skip_layer": {"schedule": ALONE},
     "tag": {"schedule": STRONG},

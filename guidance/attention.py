@@ -78,6 +78,12 @@ class Capture(Edit):
     maps: list[Captured] = field(default_factory=list)
 
 
+def captured(edits: Iterable[Edit], layers: tuple[str, ...], ratio: int = 1) -> Capture:
+    """The look at `layers` from `ratio` on that is among the edits of a branch."""
+    looks = [edit for edit in edits if isinstance(edit, Capture)]
+    return next(edit for edit in looks if edit.layers == layers and edit.ratio == ratio)
+
+
 def unknown(patterns: Iterable[str], layers: Iterable[str]) -> list[str]:
     """The patterns that name none of `layers`."""
     known = list(layers)

@@ -12,6 +12,7 @@ from guidance.attention import unknown
 from guidance.combiners import Combiner
 from guidance.corrections import DynamicThreshold, StaticThreshold
 from guidance.noise import NoiseTable
+from guidance.perturbations import Perturbation
 from guidance.prediction import Kind
 from guidance.prompted import Wanted
 from guidance.samplers import AnySampler
@@ -125,14 +126,24 @@ class ModelInfo(BaseModel):
 
     def _zero_signal_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         """Where alpha = 0 every noise prediction is x itself, and no v or denoised estimate follows from it."""
-        combiner = guidance.combiner
-        if combiner.space != "eps" or self.prediction_type == "eps" or not self.noise.rescale_betas_zero_snr:
+        if self.prediction_type == "eps" or not self.noise.rescale_betas_zero_snr:
             return []
         first = sampler.levels(self.noise)[0]
-        if first.alpha or guidance.schedule.at(0, sampler.steps, first.ratio) is None:
+        if first.alpha:
             return []
-        detail = f"{combiner.type} is undefined at zero signal, where {self.id} begins with {sampler.type}"
-        return [Problem("/guidance/combiner/type", "undefined_at_zero_signal", detail)]
+        guided = guidance.schedule.at(0, sampler.steps, first.ratio) is not None
+        stages: list[tuple[str, Combiner | Perturbation, bool]] = [("/combiner", guidance.combiner, guided)]
+        for place, term in enumerate(guidance.perturbation):
+            stages.append((f"/perturbation/{place}", term, term.active(0, sampler.steps)))
+        return [
+            Problem(
+                f"/guidance{pointer}/type",
+                "undefined_at_zero_signal",
+                f"{stage.type_name()} is undefined at zero signal, where {self.id} begins with {sampler.type}",
+            )
+            for pointer, stage, acts in stages
+            if acts and stage.space == "eps"
+        ]
 
     def _never_guided(self, guidance: GuidanceSpec) -> bool:
         """Whether the combiner evaluates the condition alone at every step."""

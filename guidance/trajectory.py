@@ -104,18 +104,19 @@ class Trajectory:
             step = transform.apply(step)
         if call.weight is not None:
             step = self.guidance.combiner.prepare(step)
+        terms = [term for term in self.guidance.perturbation if term.active(step.index, step.count)]
+        for term in terms:
+            step = term.prepare(step)
         kind, seen = self.model.info.prediction_type, dict[str, Prediction]()
         guide, space = self._guide(call, step)
-        terms = [term for term in self.guidance.perturbation if term.active(step.index, step.count)]
-        pushes = [in_space(term.push(step), OWN, kind, seen) for term in terms]
+        pushes = [in_space(term.push(step), term.space, kind, seen) for term in terms]
         value, *added = yield from self._counted(together([in_space(guide, space, kind, seen), *pushes]))
         guided = Prediction(step.cond.x, step.level, step.cond.x, kind).replaced(value, space)
         if self.guidance.reuse:
             self.guidance.reuse.observe(seen, step)
-        if added:
-            total = sum(added[1:], added[0])
-            step.notes["perturbation_norm"] = total.norm()
-            guided = guided.replaced(guided.value + total, OWN)
+        for term, push in zip(terms, added, strict=True):
+            step.notes[f"{term.type}_norm"] = push.norm()
+            guided = guided.replaced(guided.view(term.space) + push, term.space)
         for correction in self.guidance.correction:
             guided = correction.correct(guided, seen, step)
         self.nfe_done += self.cost.evaluations

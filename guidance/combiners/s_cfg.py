@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from guidance.attention import Capture
+from guidance.attention import Capture, captured
 from guidance.combiners.cfg import CFG
 from guidance.combiners.segmentation import segments, weight_map
 from guidance.protocol import Branch, Guide, Step
@@ -60,7 +60,8 @@ class SCFG(CFG):
             return (yield from super().guide(step))
         cond, uncond = yield [step.cond, step.uncond]
         difference = cond - uncond
-        maps = {name: branch.attention[-1].maps for name, branch in (("cond", step.cond), ("uncond", step.uncond))}  # type: ignore[attr-defined]
+        branches = (("cond", step.cond), ("uncond", step.uncond))
+        maps = {name: captured(branch.attention, EVERYWHERE, self.finest).maps for name, branch in branches}
         _, _, height, width = difference.shape
         found = segments(maps["cond"], maps[self.foreground_from], (height, width))
         factor = weight_map(found, difference, self.low, self.high, self.cap / step.weight)

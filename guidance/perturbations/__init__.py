@@ -8,12 +8,13 @@ from pydantic import Field
 
 from guidance.perturbations.base import Perturbation
 from guidance.perturbations.pag import PAG
+from guidance.perturbations.sag import SAG
 from guidance.perturbations.seg import SEG
 from guidance.perturbations.skip_layer import SkipLayer
 
 AnyPerturbation = Annotated[
-    PAG | SEG | SkipLayer,
+    PAG | SAG | SEG | SkipLayer,
     Field(discriminator="type"),
 ]
 
-__all__ = ["PAG", "SEG", "AnyPerturbation", "Perturbation", "SkipLayer"]
+__all__ = ["PAG", "SAG", "SEG", "AnyPerturbation", "Perturbation", "SkipLayer"]

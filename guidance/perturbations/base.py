@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from guidance.protocol import Branch, Guide, Step
-from guidance.stage import Stage
+from guidance.protocol import Guide, Step
+from guidance.stage import Space, Stage
 
 
 class Perturbation(Stage):
@@ -16,6 +16,9 @@ class Perturbation(Stage):
 
     It is independent of the combiner: it acts where guidance is off too, and several add up.
     """
+
+    space: ClassVar[Space] = "output"
+    """In which `push` speaks."""
 
     scale: float = Field(3.0, ge=-100, le=100, description="0 is off; some codes count from 1 there")
     start: float = Field(0.0, ge=0, le=1, description="share of the steps after which it begins")
@@ -36,11 +39,10 @@ class Perturbation(Stage):
         """Names of the branches that `push` will ask for."""
         return frozenset({"cond", self.type_name()})
 
-    @abstractmethod
-    def weakened(self, step: Step) -> Branch:
-        """The conditional branch of `step`, weakened; named like the method."""
+    def prepare(self, step: Step) -> Step:
+        """The step as every stage will see it: a place to ask more of its branches than their predictions."""
+        return step
 
+    @abstractmethod
     def push(self, step: Step) -> Guide:
-        """Yield branches, be sent the network's own outputs, return what is added to the guided one."""
-        cond, weak = yield [step.cond, self.weakened(step)]
-        return self.scale * (cond - weak)
+        """Yield branches, be sent their predictions in `space`, return what is added to the guided one there."""

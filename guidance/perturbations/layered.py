@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from guidance.attention import Edit
 from guidance.perturbations.base import Perturbation
-from guidance.protocol import Branch, Step
+from guidance.protocol import Branch, Guide, Step
 
 Layer = Annotated[str, StringConstraints(pattern=r"^(down|mid|up)(\.\d+){0,2}$")]
 
@@ -26,4 +26,9 @@ class Layered(Perturbation):
         """What is asked of those layers."""
 
     def weakened(self, step: Step) -> Branch:
+        """The conditional branch of `step`, weakened; named like the method."""
         return step.cond.edited(self.type_name(), self.edit())
+
+    def push(self, step: Step) -> Guide:
+        cond, weak = yield [step.cond, self.weakened(step)]
+        return self.scale * (cond - weak)

@@ -107,7 +107,7 @@ def test_there_is_a_row_a_call_and_every_column_has_a_meaning(sampler: AnySample
 
 
 def test_columns_of_stages_that_are_not_there_are_left_out() -> None:
-    own = {"threshold", "cads_gamma", "characteristic_iterations", "perturbation_norm", "effective_weight"}
+    own = {"threshold", "cads_gamma", "characteristic_iterations", "pag_norm", "effective_weight"}
     assert own < UNITS.keys() - columns(DDIM(steps=3)).keys()
 
 

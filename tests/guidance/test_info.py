@@ -67,6 +67,14 @@ def test_a_perturbation_needs_attention_and_no_null_condition() -> None:
     assert problems(BARE.model_copy(update={"capabilities": {"attention"}, "layers": ("mid.0",)}), **spec) == []
 
 
+def test_a_perturbation_of_noise_predictions_is_undefined_at_zero_signal() -> None:
+    table = NoiseTable(rescale_betas_zero_snr=True)
+    ends = ABLE.model_copy(update={"prediction_type": "v", "noise": table})
+    [problem] = problems(ends, perturbation=[{"type": "pag"}, {"type": "sag"}])
+    assert (problem.pointer, problem.code) == ("/guidance/perturbation/1/type", "undefined_at_zero_signal")
+    assert problems(ends, perturbation=[{"type": "sag", "start": 0.1}]) == []
+
+
 def test_a_layer_must_be_one_of_the_models() -> None:
     [problem] = problems(ABLE, perturbation=[{"type": "pag", "layers": ["mid", "up.3"]}])
     assert (problem.pointer, problem.code) == ("/guidance/perturbation/0/layers/1", "unknown_layer")

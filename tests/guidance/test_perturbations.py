@@ -79,7 +79,7 @@ def test_scale_0_is_the_pipeline_without_it(net: StableDiffusion) -> None:
 def test_the_length_of_the_push_is_recorded(net: StableDiffusion) -> None:
     trajectory = begun(net, schedule=ALONE, perturbation=[PAG])
     _, _, (cond, weak) = first(trajectory)
-    [recorded] = trajectory.diagnostics.columns()["perturbation_norm"]
+    [recorded] = trajectory.diagnostics.columns()["pag_norm"]
     assert recorded == pytest.approx(float((2.0 * (cond - weak)).norm()), rel=1e-5)
 
 

@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guidance.perturbations import Perturbation
+from guidance.perturbations.layered import Layered
 from guidance.registry import members
 from tests.guidance.steps import a_step, answered, noise
 from tests.guidance.strategies import LAW, drawn
 
 ALL: list[type[Perturbation]] = [m for m in members("perturbation") if issubclass(m, Perturbation)]
+LAYERED = [method for method in ALL if issubclass(method, Layered)]
+every_layered = pytest.mark.parametrize("method", LAYERED, ids=lambda method: method.type_name())
 every_perturbation = pytest.mark.parametrize("method", ALL, ids=lambda method: method.type_name())
 indices = st.integers(0, 9)
 
@@ -29,7 +32,7 @@ def test_neutral_setting_is_never_active(method: type[Perturbation], data: st.Da
 @given(data=st.data())
 def test_no_signal_no_push(method: type[Perturbation], data: st.DataObject) -> None:
     perturbation, same = data.draw(drawn(method)), noise(1)
-    push, _ = answered(perturbation.push(a_step()), dict.fromkeys(perturbation.branches, same))
+    push, _ = answered(perturbation.push(perturbation.prepare(a_step())), dict.fromkeys(perturbation.branches, same))
     assert torch.equal(push, torch.zeros_like(same))
 
 
@@ -39,26 +42,28 @@ def test_no_signal_no_push(method: type[Perturbation], data: st.DataObject) -> N
 def test_asks_for_the_branches_it_declares(method: type[Perturbation], data: st.DataObject) -> None:
     perturbation = data.draw(drawn(method))
     answers = {name: noise(seed) for seed, name in enumerate(sorted(perturbation.branches))}
-    _, asked = answered(perturbation.push(a_step()), answers)
+    _, asked = answered(perturbation.push(perturbation.prepare(a_step())), answers)
     assert sorted(asked) == sorted(perturbation.branches)
 
 
-@every_perturbation
+@every_layered
 @LAW
 @given(data=st.data())
-def test_weakens_the_conditional_branch_and_nothing_else(method: type[Perturbation], data: st.DataObject) -> None:
+def test_weakens_the_conditional_branch_and_nothing_else(method: type[Layered], data: st.DataObject) -> None:
     perturbation, step = data.draw(drawn(method)), a_step()
     weak = perturbation.weakened(step)
     assert (weak.x is step.cond.x, weak.level is step.level, weak.cond is step.cond.cond) == (True, True, True)
     assert weak.name == method.type_name() and len(weak.attention) == len(step.cond.attention) + 1
 
 
-@every_perturbation
+@every_layered
 @LAW
 @given(data=st.data(), scale=st.floats(-100, 100))
-def test_the_push_is_the_scaled_difference(method: type[Perturbation], data: st.DataObject, scale: float) -> None:
+def test_the_push_is_the_scaled_difference(method: type[Layered], data: st.DataObject, scale: float) -> None:
     perturbation = data.draw(drawn(method, scale=scale))
-    push, _ = answered(perturbation.push(a_step()), {"cond": noise(1), method.type_name(): noise(2)})
+    push, _ = answered(
+        perturbation.push(perturbation.prepare(a_step())), {"cond": noise(1), method.type_name(): noise(2)}
+    )
     torch.testing.assert_close(push, scale * (noise(1) - noise(2)))
 
 
