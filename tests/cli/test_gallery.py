@@ -27,6 +27,7 @@ def test_an_example_can_be_run(name: str) -> None:
     resolve(GenerationRequest.model_validate(request), TEXT)
 
 
-def test_pictures_are_of_the_models_size_and_differ() -> None:
-    sizes = {Image.open(path).size for path in FOLDER.glob("*.png")}
-    assert sizes == {(64, 64)}
+def test_pictures_are_of_the_models_size() -> None:
+    for path in FOLDER.glob("*.png"):
+        with Image.open(path) as image:
+            assert image.size == (64, 64), path.name
