@@ -21,7 +21,7 @@ def generated() -> dict[Path, str]:
     """Each generated file with what it should hold."""
     readme = ROOT / "README.md"
     return {
-        readme: filled(readme.read_text(), {"methods": methods_table()}),
+        readme: filled(readme.read_text(), {"methods": methods_by_stage()}),
         ROOT / "docs" / "methods.md": methods_page(),
         ROOT / "docs" / "settings.md": settings_page(),
     }
@@ -50,11 +50,20 @@ def methods() -> Iterator[tuple[str, "type[Stage]"]]:
     return ((stage, method) for stage in UNIONS for method in members(stage))
 
 
+def methods_by_stage() -> str:
+    """The names alone, a row a stage: what the README has room for."""
+    listed: dict[str, list[str]] = {}
+    for stage, method in methods():
+        name = method.type_name()
+        listed.setdefault(stage, []).append(f"[`{name}`](docs/methods.md#{stage}-{name})")
+    return table(["stage", "methods"], [[stage, " ".join(names)] for stage, names in listed.items()])
+
+
 def methods_table() -> str:
     rows = [
         [
             stage,
-            f"[`{method.type_name()}`](docs/methods.md#{stage}-{method.type_name()})",
+            f"[`{method.type_name()}`](#{stage}-{method.type_name()})",
             method.summary(),
             evaluations(method),
             method.paper,
@@ -94,6 +103,7 @@ def methods_page() -> str:
         'Pictures: "a large blue star", seed 3, 30 DDIM steps of the demo model; on the left plain CFG at 5, on the '
         "right the method at the settings of `cli/gallery.py`. All on one sheet: [methods.png](pictures/methods.png).",
     ]
+    parts.append(methods_table())
     parts += [method_section(stage, method) for stage, method in methods()]
     presets = [[f"`{p['name']}`", p["summary"], p["paper"]] for p in catalogue()["presets"]]
     parts.append('## Presets\n\n`{"guidance": {"preset": NAME}}`; stages named beside it replace the preset\'s.\n')
