@@ -60,17 +60,26 @@ def pyramid(image: Tensor, count: int) -> list[Tensor]:
 
 
 def halved(image: Tensor) -> Tensor:
-    """Blurred by a 5 x 5 binomial, edges reflected, and at half the size, rounded up."""
-    from torch.nn.functional import conv2d, interpolate, pad
+    """Blurred and at half the size, rounded up."""
+    from torch.nn.functional import interpolate
 
-    taps = image.new_tensor(BINOMIAL)
-    channels, (height, width) = image.shape[1], image.shape[2:]
-    kernel = (taps[:, None] * taps).expand(channels, 1, 5, 5)
-    blurred = conv2d(pad(image, (2, 2, 2, 2), mode="reflect"), kernel, groups=channels)
-    return interpolate(blurred, size=((height + 1) // 2, (width + 1) // 2), mode="bilinear", align_corners=False)
+    height, width = image.shape[2:]
+    size = (height + 1) // 2, (width + 1) // 2
+    return interpolate(blurred(image), size=size, mode="bilinear", align_corners=False)
 
 
 def resized(image: Tensor, like: Tensor) -> Tensor:
+    """At the size of the finer level, then blurred as before halving: the authors' pyramid is kornia's."""
     from torch.nn.functional import interpolate
 
-    return interpolate(image, size=like.shape[2:], mode="bilinear", align_corners=False)
+    return blurred(interpolate(image, size=like.shape[2:], mode="bilinear", align_corners=False))
+
+
+def blurred(image: Tensor) -> Tensor:
+    """Under a 5 x 5 binomial, edges reflected."""
+    from torch.nn.functional import conv2d, pad
+
+    taps = image.new_tensor(BINOMIAL)
+    channels = image.shape[1]
+    kernel = (taps[:, None] * taps).expand(channels, 1, 5, 5)
+    return conv2d(pad(image, (2, 2, 2, 2), mode="reflect"), kernel, groups=channels)
