@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from guidance.combiners.base import TINY, norm
+from guidance.combiners.history import keep, recall
 from guidance.combiners.perp_neg import perpendicular
 from guidance.combiners.twofold import Twofold
 from guidance.protocol import Step
@@ -52,8 +53,7 @@ class APG(Twofold):
         return cond + (step.weight - 1) * (across + self.eta * (difference - across))
 
     def _with_momentum(self, difference: Tensor, step: Step) -> Tensor:
-        before = step.memory.get(self.type)
+        before = recall(step, self.type)
         average = difference if before is None else difference + self.momentum * before
-        if step.call == 0:
-            step.memory[self.type] = average
+        keep(step, self.type, average)
         return average

@@ -78,15 +78,6 @@ def test_apg_momentum_of_a_constant_difference_converges() -> None:
     torch.testing.assert_close(value, COND + DIFFERENCE / 1.5, rtol=1e-12, atol=1e-12)
 
 
-def test_apg_momentum_moves_once_a_step() -> None:
-    memory: dict[str, object] = {}
-    first = guided(APG(), a_step(2.0, memory=memory), COND, UNCOND)
-    kept = memory["apg"]
-    guided(APG(), a_step(2.0, call=1, memory=memory), noise(5), UNCOND)
-    assert memory["apg"] is kept
-    assert torch.equal(first, guided(APG(), a_step(2.0), COND, UNCOND))
-
-
 @LAW
 @given(weight=above, eta=st.floats(-1, 2), bound=st.floats(0.5, 20))
 def test_apg_is_diffusers_original_formulation(weight: float, eta: float, bound: float) -> None:
