@@ -135,10 +135,13 @@ class Diagnostics:
             return {}
         import torch
 
-        measured = torch.stack(self._device).double().cpu().tolist()
-        rows = [host | dict(zip(MEASURED, row, strict=True)) for host, row in zip(self._host, measured, strict=True)]
+        noted = [value for notes in self._notes for value in notes.values() if isinstance(value, torch.Tensor)]
+        gathered = [*(row.double() for row in self._device), *(value.double().reshape(1) for value in noted)]
+        numbers = iter(torch.cat(gathered).cpu().tolist())
+        rows = [host | {name: next(numbers) for name in MEASURED} for host in self._host]
         for row, notes in zip(rows, self._notes, strict=True):
-            row |= {name: float(value) for name, value in notes.items()}
+            for name, value in notes.items():
+                row[name] = next(numbers) if isinstance(value, torch.Tensor) else float(value)
             row["cosine"] = _ratio(row.pop("dot"), row["cond_norm"] * row["uncond_norm"])
             row["guided_to_cond"] = _ratio(row["guided_norm"], row["cond_norm"])
         used = [name for name in UNITS if any(name in row for row in rows)]

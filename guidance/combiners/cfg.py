@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from guidance.combiners.base import Combiner
-from guidance.protocol import Guide, Step
+from guidance.combiners.twofold import Twofold
+from guidance.protocol import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class CFG(Combiner):
+class CFG(Twofold):
     """Push the prediction away from the unconditional one: more fidelity, less variety."""
 
     paper: ClassVar[str] = "Ho & Salimans 2022, arXiv:2207.12598"
-    neutral: ClassVar[str] = "weight = 1"
+    alone: ClassVar[Mapping[float, str]] = {0.0: "uncond", 1.0: "cond"}
 
     type: Literal["cfg"] = "cfg"
 
-    def branches(self, weight: float) -> frozenset[str]:
-        if weight == 1:
-            return frozenset({"cond"})
-        return frozenset({"cond", "uncond"} if weight else {"uncond"})
-
-    def guide(self, step: Step) -> Guide:
-        asked = self.branches(step.weight) | step.needs
-        if asked == {"cond"}:
-            [cond] = yield [step.cond]
-            return cond
-        if asked == {"uncond"}:
-            [uncond] = yield [step.uncond]
-            return uncond
-        cond, uncond = yield [step.cond, step.uncond]
+    def combined(self, cond: Tensor, uncond: Tensor, step: Step) -> Tensor:
         return uncond + step.weight * (cond - uncond)

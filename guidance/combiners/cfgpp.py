@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from guidance.combiners.base import Combiner
-from guidance.protocol import Guide, Step
+from guidance.combiners.twofold import Twofold
+from guidance.protocol import Step
 from guidance.stage import Preset
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class CFGpp(Combiner):
+
+class CFGpp(Twofold):
     """Guide the denoised estimate, but put the noise back that the unconditional prediction saw: stays on the manifold.
 
     x' = alpha' D_g + sigma' eps_u, D_g = D_u + lambda (D_c - D_u). The schedule's weight is lambda, between 0
@@ -18,6 +22,8 @@ class CFGpp(Combiner):
     """
 
     paper: ClassVar[str] = "Chung et al. 2024, arXiv:2406.08070"
+    neutral: ClassVar[str] = ""
+    alone: ClassVar[Mapping[float, str]] = {0.0: "uncond"}
     first_order: ClassVar[bool] = True
     cfg_weight: ClassVar[bool] = False
     default_schedule: ClassVar[dict[str, Any]] = {"type": "constant", "weight": 0.6}
@@ -27,14 +33,7 @@ class CFGpp(Combiner):
 
     type: Literal["cfgpp"] = "cfgpp"
 
-    def branches(self, weight: float) -> frozenset[str]:
-        return frozenset({"cond", "uncond"} if weight else {"uncond"})
-
-    def guide(self, step: Step) -> Guide:
-        if self.branches(step.weight) | step.needs == {"uncond"}:
-            [uncond] = yield [step.uncond]
-            return uncond
-        cond, uncond = yield [step.cond, step.uncond]
+    def combined(self, cond: Tensor, uncond: Tensor, step: Step) -> Tensor:
         weight = step.weight / (1 - step.kept)
         step.notes["effective_weight"] = weight
         return uncond + weight * (cond - uncond)

@@ -42,7 +42,7 @@ class Characteristic(Combiner):
         for name, summary, fields in (
             ("characteristic", "The authors' defaults", {}),
             ("characteristic_sdxl", "The authors' defaults for SDXL: more regularisation", {"regularisation": 5.0}),
-            ("characteristic_fast", "The authors' defaults in the first 40 % of the steps, then CFG", {"end": 0.4}),
+            ("characteristic_fast", "The authors' defaults in the first 40 % of the steps, then CFG", {"stop": 0.4}),
         )
     )
 
@@ -60,12 +60,12 @@ class Characteristic(Combiner):
     annealing_strength: float = Field(0.5, ge=0.01, le=5)
     reuse: float = Field(1.0, ge=0, le=1, description="share of the last step's shift to begin with")
     start: float = Field(0.0, ge=0, le=1, description="share of the steps before which it is CFG")
-    end: float = Field(1.0, ge=0, le=1, description="share of the steps after which it is CFG")
+    stop: float = Field(1.0, ge=0, le=1, description="share of the steps after which it is CFG")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError(f"start = {self.start} must be below end = {self.end}")
+        if self.start >= self.stop:
+            raise ValueError(f"start = {self.start} must be below stop = {self.stop}")
         return self
 
     def branches(self, weight: float) -> frozenset[str]:
@@ -92,7 +92,7 @@ class Characteristic(Combiner):
 
     def _iterates(self, weight: float, index: int, count: int) -> bool:
         """At weights 0 and 1 only one branch counts, and it is not shifted."""
-        return weight not in (0, 1) and round(self.start * count) <= index < round(self.end * count)
+        return weight not in (0, 1) and round(self.start * count) <= index < round(self.stop * count)
 
     def _fixed_point(self, step: Step, cond: Tensor, uncond: Tensor) -> Guide:
         """Anderson's iteration of the shift and of the root of the projection's regularisation, each row for itself."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from guidance.combiners.base import TINY, norm
 from guidance.combiners.relative_push import RelativePush, pushed
-from guidance.protocol import Guide, Step
+from guidance.protocol import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FullNorm(RelativePush):
@@ -19,10 +22,6 @@ class FullNorm(RelativePush):
 
     type: Literal["full_norm"] = "full_norm"
 
-    def guide(self, step: Step) -> Guide:
-        if self.branches(step.weight) | step.needs == {"uncond"}:
-            [uncond] = yield [step.uncond]
-            return uncond
-        cond, uncond = yield [step.cond, step.uncond]
+    def combined(self, cond: Tensor, uncond: Tensor, step: Step) -> Tensor:
         guided = pushed(cond, uncond, step.weight)
         return guided * (norm(uncond) / norm(guided).clamp_min(TINY))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance.attention import Capture, captured
 from guidance.combiners.cfg import CFG
 from guidance.combiners.segmentation import segments, weight_map
-from guidance.protocol import Branch, Guide, Step
+from guidance.protocol import Branch, Step
 from guidance.stage import Preset
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EVERYWHERE = ("down", "mid", "up")
 
@@ -55,10 +58,9 @@ class SCFG(CFG):
     def _watched(self, branch: Branch) -> Branch:
         return branch.edited(branch.name, Capture(EVERYWHERE, ratio=self.finest))
 
-    def guide(self, step: Step) -> Guide:
-        if step.weight <= 0 or step.weight == 1:
-            return (yield from super().guide(step))
-        cond, uncond = yield [step.cond, step.uncond]
+    def combined(self, cond: Tensor, uncond: Tensor, step: Step) -> Tensor:
+        if step.weight < 0:
+            return super().combined(cond, uncond, step)
         difference = cond - uncond
         branches = (("cond", step.cond), ("uncond", step.uncond))
         maps = {name: captured(branch.attention, EVERYWHERE, self.finest).maps for name, branch in branches}

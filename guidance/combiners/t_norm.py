@@ -5,10 +5,13 @@ The notebook's text divides by ||u|| where its code multiplies; with the text's 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from guidance.combiners.relative_push import RelativePush, pushed
-from guidance.protocol import Guide, Step
+from guidance.protocol import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class TNorm(RelativePush):
@@ -19,9 +22,5 @@ class TNorm(RelativePush):
 
     type: Literal["t_norm"] = "t_norm"
 
-    def guide(self, step: Step) -> Guide:
-        if self.branches(step.weight) | step.needs == {"uncond"}:
-            [uncond] = yield [step.uncond]
-            return uncond
-        cond, uncond = yield [step.cond, step.uncond]
+    def combined(self, cond: Tensor, uncond: Tensor, step: Step) -> Tensor:
         return pushed(cond, uncond, step.weight)

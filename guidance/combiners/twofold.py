@@ -1,8 +1,9 @@
-"""Combiners of the conditional and the unconditional prediction that are neutral at weight 1."""
+"""Combiners of the conditional and the unconditional prediction: what most of them have in common."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from guidance.combiners.base import Combiner
@@ -13,19 +14,21 @@ if TYPE_CHECKING:
 
 
 class Twofold(Combiner):
-    """One formula of c and u, which are both evaluated wherever the weight is not 1."""
+    """One formula of c and u. At the weights of `alone` one of them is the answer, and the other is not evaluated."""
 
     neutral: ClassVar[str] = "weight = 1"
+    alone: ClassVar[Mapping[float, str]] = {1.0: "cond"}
 
     def branches(self, weight: float) -> frozenset[str]:
-        return frozenset({"cond"}) if weight == 1 else frozenset({"cond", "uncond"})
+        return frozenset({self.alone[weight]} if weight in self.alone else {"cond", "uncond"})
 
     def guide(self, step: Step) -> Guide:
-        if step.weight == 1:
-            cond, *_ = yield [step.cond, *([step.uncond] if "uncond" in step.needs else [])]
-            return cond
-        cond, uncond = yield [step.cond, step.uncond]
-        return self.combined(cond, uncond, step)
+        asked = sorted(self.branches(step.weight) | step.needs)
+        answers = yield [step.cond if name == "cond" else step.uncond for name in asked]
+        seen = dict(zip(asked, answers, strict=True))
+        if step.weight in self.alone:
+            return seen[self.alone[step.weight]]
+        return self.combined(seen["cond"], seen["uncond"], step)
 
     @abstractmethod
     def combined(self, cond: Tensor, uncond: Tensor, step: Step) -> Tensor:

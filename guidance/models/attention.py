@@ -80,9 +80,9 @@ class Rows:
 class RowAttention(AttnProcessor2_0):  # type: ignore[misc]
     """diffusers' own attention, and after it the rows that ask for another."""
 
-    def __init__(self, layer: str, cross: bool) -> None:
+    def __init__(self, layer: str) -> None:
         super().__init__()
-        self.layer, self.cross = layer, cross
+        self.layer = layer
 
     def __call__(
         self,
@@ -147,9 +147,9 @@ def install(network: UNet2DConditionModel) -> tuple[str, ...]:
         if type(module) is BasicTransformerBlock:
             module.__class__ = RowBlock
             module.layer = layer_name(name)
-            for attention, cross in ((module.attn1, False), (module.attn2, True)):
+            for attention in (module.attn1, module.attn2):
                 if attention is not None:
-                    attention.set_processor(RowAttention(module.layer, cross))
+                    attention.set_processor(RowAttention(module.layer))
             layers.append(module.layer)
     return tuple(layers)
 

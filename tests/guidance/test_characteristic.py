@@ -157,7 +157,7 @@ def test_it_is_the_authors_iteration(basis: int | None, w: float) -> None:
 @given(data=st.data(), w=st.sampled_from([1.5, 3.0, 6.0]), tolerance=st.sampled_from([1e-2, 1e-4]))
 def test_a_row_does_not_depend_on_its_neighbours(data: st.DataObject, w: float, tolerance: float) -> None:
     """Rows that converge early are kept as they were."""
-    combiner = data.draw(drawn(Characteristic, tolerance=tolerance, max_iterations=8, start=0.0, end=1.0))
+    combiner = data.draw(drawn(Characteristic, tolerance=tolerance, max_iterations=8, start=0.0, stop=1.0))
     x, here = torch.cat([level(2.0).alpha * (MEANS[k] + 2 * noise(k, (1, 2, 6, 6))) for k in range(3)]), level(2.0)
     together, _ = solved(combiner, a_step(w, x=x, level=here), of_mixture)
     for row in range(3):
@@ -196,7 +196,7 @@ def test_a_second_evaluation_of_a_step_begins_at_the_first_s_shift_and_leaves_it
 
 def test_nothing_is_left_of_a_window_upside_down() -> None:
     with pytest.raises(ValidationError, match=r"start = 0\.5 must be below end = 0\.4"):
-        Characteristic(start=0.5, end=0.4)
+        Characteristic(start=0.5, stop=0.4)
 
 
 def _noise(name: str, here: Level) -> Callable[[Tensor], Tensor]:

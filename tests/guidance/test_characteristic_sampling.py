@@ -76,7 +76,7 @@ def test_repeated_branches_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(("start", "end", "iterated"), [(0, 1, range(10)), (0, 0.4, range(4)), (0.2, 0.5, range(2, 5))])
 def test_it_is_cfg_outside_its_window(start: float, end: float, iterated: range) -> None:
     """The share of the steps, rounded; the plan knows."""
-    found, planned, _ = counted(spec(start=start, end=end))
+    found, planned, _ = counted(spec(start=start, stop=end))
     assert [k for k, most in enumerate(planned) if most > 2] == list(iterated)
     assert all(n == 2 for k, n in enumerate(found) if k not in iterated)
     assert all(n is not None and n > 2 for k, n in enumerate(found) if k in iterated)
@@ -84,7 +84,7 @@ def test_it_is_cfg_outside_its_window(start: float, end: float, iterated: range)
 
 def test_without_steps_in_its_window_it_is_cfg() -> None:
     plain = GuidanceSpec.model_validate({"schedule": {"type": "constant", "weight": 3.0}})
-    sample = WIDE_NULL.sample(spec(start=0.98, end=0.99), STEPS)
+    sample = WIDE_NULL.sample(spec(start=0.98, stop=0.99), STEPS)
     torch.testing.assert_close(sample, WIDE_NULL.sample(plain, STEPS), rtol=0, atol=1e-12)
 
 

@@ -174,3 +174,25 @@ def test_every_number_that_a_method_notes_has_a_meaning() -> None:
         if name
     }
     assert noted and noted <= UNITS.keys()
+
+
+def test_everything_is_moved_from_the_device_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes too: each would wait for the device on its own."""
+    notes = {"threshold": torch.tensor(2.0), "cads_gamma": 0.5, "sag_norm": torch.tensor(3.0)}
+    diagnostics, guided = Diagnostics("full", 1.0), said(GUIDED)
+    for step in range(2):
+        call = Call(step, 0, guided.level, guided.level, 3.0, 1)
+        diagnostics.record(call, {"cond": said(COND)}, guided, notes, Cost(evaluations=1))
+    moved: list[int] = []
+    cpu = torch.Tensor.cpu
+
+    def counted(tensor: torch.Tensor) -> torch.Tensor:
+        moved.append(tensor.numel())
+        return cpu(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", counted)
+    for name in ("item", "__float__"):
+        monkeypatch.setattr(torch.Tensor, name, lambda tensor: pytest.fail("a number was moved on its own"))
+    found = diagnostics.columns()
+    assert [found[name] for name in notes] == [[2.0, 2.0], [0.5, 0.5], [3.0, 3.0]]
+    assert len(moved) == 1
