@@ -195,7 +195,7 @@ def test_a_second_evaluation_of_a_step_begins_at_the_first_s_shift_and_leaves_it
 
 
 def test_nothing_is_left_of_a_window_upside_down() -> None:
-    with pytest.raises(ValidationError, match=r"start = 0\.5 must be below end = 0\.4"):
+    with pytest.raises(ValidationError, match=r"start = 0\.5 must be below stop = 0\.4"):
         Characteristic(start=0.5, stop=0.4)
 
 
