@@ -17,6 +17,7 @@ Detail = Literal["off", "summary", "full"]
 UNITS = {
     "step": "step number, from 0",
     "call": "evaluation within the step, from 0",
+    "repeat": "how often the step was taken before",
     "t": "the network's own time",
     "sigma": "noise level sigma / alpha",
     "log_snr": "ln(alpha^2 / sigma^2)",
@@ -43,6 +44,10 @@ UNITS = {
     "cads_gamma": "share of the condition that CADS leaves",
     "characteristic_iterations": "iterations of Characteristic Guidance's fixed point",
     "characteristic_residual": "what they left, in units of x / alpha; CFG where that is above the tolerance",
+    "loss": "what an energy descends, at the guided denoised estimate",
+    "loss_gradient_norm": "Euclidean norm of its gradient, in x, or in the denoised estimate for MPGD",
+    "loss_shift_norm": "Euclidean norm of how far it moves x after the step",
+    "class_log_probability": "ln p(classes | x), by the model's noise-aware classifier",
     "milliseconds": "wall time of the batched evaluations it took part in",
     "batch_rows": "rows in those batches, mean",
 }
@@ -100,6 +105,7 @@ class Diagnostics:
         level = call.level
         self._host.append(
             {"step": call.step, "call": call.within, "t": level.t, "sigma": level.ratio, "log_snr": level.log_snr}
+            | ({"repeat": call.repeat} if call.repeated else {})
             | {"weight": 1.0 if call.weight is None else call.weight, "nfe": cost.evaluations}
             | {"milliseconds": 1000 * cost.seconds, "batch_rows": cost.mean_rows}
         )

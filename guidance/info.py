@@ -11,16 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from guidance.attention import unknown
 from guidance.combiners import Combiner
 from guidance.corrections import DynamicThreshold, StaticThreshold
+from guidance.energies import Classifier, Energy
+from guidance.losses import ClassName
 from guidance.noise import NoiseTable
-from guidance.perturbations import Perturbation
+from guidance.picture import size
 from guidance.prediction import Kind
 from guidance.prompted import Wanted
-from guidance.samplers import AnySampler
+from guidance.samplers import AnySampler, Sampler
 from guidance.spec import GuidanceSpec
+from guidance.stage import Stage
 
 CAPABILITIES = {
     "null_condition": "answers without a condition, so that a weight has something to push away from",
     "condition_embedding": "its condition is a continuous embedding, which may be transformed",
+    "classifier": "a noise-aware classifier of its samples",
     "attention": "its attention layers can be looked at and changed row by row",
 }
 """Every capability a stage may require, with what it means."""
@@ -53,6 +57,8 @@ class ModelInfo(BaseModel):
     data_bound: float = Field(1.0, gt=0)
     """Denoised values beyond it count as clipped in the diagnostics: 1 for pixels."""
     capabilities: frozenset[str] = frozenset()
+    classes: tuple[str, ...] = ()
+    """Names that its noise-aware classifier tells apart."""
     layers: tuple[str, ...] = ()
     """Names of its attention layers, for methods that work on chosen ones."""
     prediction_type: Kind
@@ -80,7 +86,7 @@ class ModelInfo(BaseModel):
     def _stage_problems(self, guidance: GuidanceSpec) -> list[Problem]:
         found = []
         for pointer, stage in guidance.stages():
-            for capability in sorted(stage.requires - self.capabilities):
+            for capability in sorted(stage.needed() - self.capabilities):
                 if isinstance(stage, Combiner) and self._never_guided(guidance):
                     continue
                 detail = f"{stage.type_name()} needs a model with {capability}, which {self.id} lacks"
@@ -93,6 +99,29 @@ class ModelInfo(BaseModel):
                 found += self._layer_problems(pointer, getattr(stage, "layers", ()))
             for place, wanted in stage.wanted().items():
                 found += self.condition_problems(f"/guidance{pointer}{place}", wanted)
+            if isinstance(stage, Energy) and "classifier" in self.capabilities:
+                for place, named in stage.classes().items():
+                    found += self._class_problems(f"/guidance{pointer}{place}", named)
+        return found
+
+    def _class_problems(self, pointer: str, named: Sequence[ClassName]) -> list[Problem]:
+        known = f"{self.id} tells apart {', '.join(self.classes)}"
+        return [
+            Problem(f"{pointer}/{place}", "unknown_class", f"labels = {name}: {known} (0 to {len(self.classes) - 1})")
+            for place, name in enumerate(named)
+            if name not in (range(len(self.classes)) if isinstance(name, int) else self.classes)
+        ]
+
+    def picture_problems(self, guidance: GuidanceSpec, width: int, height: int) -> list[Problem]:
+        """What of the spec's pictures does not fit an image of this size, in pixels."""
+        found = []
+        for place, energy in enumerate(guidance.energy):
+            for field, (url, smaller) in energy.pictures().items():
+                want, have = (width / smaller, height / smaller), size(url)
+                if have != want:
+                    asked = f"must be {want[0]:g} x {want[1]:g} pixels" + (f", 1/{smaller} of" * (smaller > 1))
+                    detail = f"the picture is {have[0]} x {have[1]} pixels and {asked} the image's {width} x {height}"
+                    found.append(Problem(f"/guidance/energy/{place}{field}", "wrong_picture_size", detail))
         return found
 
     def condition_problems(self, pointer: str, wanted: Wanted) -> list[Problem]:
@@ -132,17 +161,20 @@ class ModelInfo(BaseModel):
         if first.alpha:
             return []
         guided = guidance.schedule.at(0, sampler.steps, first.ratio) is not None
-        stages: list[tuple[str, Combiner | Perturbation, bool]] = [("/combiner", guidance.combiner, guided)]
+        stages: list[tuple[str, Stage, bool]] = []
+        stages.append(("/combiner", guidance.combiner, guided and guidance.combiner.space == "eps"))
         for place, term in enumerate(guidance.perturbation):
-            stages.append((f"/perturbation/{place}", term, term.active(0, sampler.steps)))
+            stages.append((f"/perturbation/{place}", term, term.space == "eps" and term.active(0, sampler.steps)))
+        for place, energy in enumerate(guidance.energy):
+            stages.append((f"/energy/{place}", energy, energy.active(0, sampler.steps)))
         return [
             Problem(
                 f"/guidance{pointer}/type",
                 "undefined_at_zero_signal",
                 f"{stage.type_name()} is undefined at zero signal, where {self.id} begins with {sampler.type}",
             )
-            for pointer, stage, acts in stages
-            if acts and stage.space == "eps"
+            for pointer, stage, undefined in stages
+            if undefined
         ]
 
     def _never_guided(self, guidance: GuidanceSpec) -> bool:
@@ -152,12 +184,8 @@ class ModelInfo(BaseModel):
 
     def _sampler_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         found = []
-        if guidance.combiner.first_order and not sampler.first_order:
-            solvers = ", ".join(
-                method.type_name() for method in get_args(get_args(AnySampler)[0]) if method.first_order
-            )
-            detail = f"{guidance.combiner.type} needs a first-order sampler ({solvers}), and {sampler.type} is not"
-            found.append(Problem("/sampler/type", "unsupported_sampler", detail))
+        for reason in self._solver_reasons(guidance, sampler):
+            found.append(Problem("/sampler/type", "unsupported_sampler", reason))
         spacing = sampler.resolved_spacing(self.noise)
         if spacing == "karras" and not sampler.karras:
             detail = f"spacing = karras is not defined for {sampler.type}"
@@ -172,3 +200,21 @@ class ModelInfo(BaseModel):
             detail = f"{sampler.type} cannot start at zero signal, where {self.id} begins"
             found.append(Problem("/sampler/type", "unsupported_sampler", detail))
         return found
+
+    def _solver_reasons(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[str]:
+        """Why stages that work on the solver's step cannot work on that of `sampler`."""
+        reasons = []
+        methods: list[type[Sampler]] = list(get_args(get_args(AnySampler)[0]))
+        for stage in (guidance.combiner, *guidance.energy):
+            if stage.first_order and not sampler.first_order:
+                solvers = ", ".join(method.type_name() for method in methods if method.first_order)
+                reasons.append(f"{stage.type} needs a first-order sampler ({solvers}), and {sampler.type} is not")
+        movable = ", ".join(method.type_name() for method in methods if method.movable and method.calls_per_step == 1)
+        for energy in guidance.energy:
+            if energy.moves and (not sampler.movable or sampler.calls_per_step > 1):
+                reasons.append(f"{energy.type} moves x between steps of one evaluation ({movable}), not {sampler.type}'s")
+            if isinstance(energy, Classifier) and energy.form == "mean" and sampler.type != "ddpm":
+                reasons.append(f"form = mean is of the sampler ddpm's variance, and the sampler is {sampler.type}")
+        if guidance.travel and not sampler.movable:
+            reasons.append(f"{guidance.travel.type} puts noise back between steps, which {sampler.type} does not see")
+        return reasons

@@ -43,6 +43,12 @@ class Level:
         return 2 * math.log(self.alpha / self.sigma) if self.sigma else math.inf
 
 
+CLEAN = Level(0.0, 1.0, 0.0)
+"""Where sampling ends; no network is asked there."""
+
+ZERO_SIGNAL = Level(0.0, 0.0, 1.0)
+
+
 class NoiseTable(BaseModel):
     """The discrete noise schedule of a variance-preserving model, under the names of diffusers' scheduler configs."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from guidance.info import ModelInfo
-from guidance.noise import Level
+from guidance.noise import CLEAN, Level
 from guidance.samplers import AnySampler
 from guidance.spec import GuidanceSpec
 
@@ -19,9 +19,17 @@ class Call:
 
     step: int
     within: int
+    place: int
+    """Which of the solver's evaluations it is, however often steps are repeated."""
+    repeat: int
+    """Which time the step is taken, from 0."""
+    repeated: bool
+    """Whether it is taken more than once."""
     level: Level
     start: Level
     """The level at which the step began: where its weight is read."""
+    after: Level
+    """The level that the step goes to."""
     weight: float | None
     """None where guidance is off."""
     nfe: int
@@ -43,28 +51,35 @@ class Plan:
 
     @property
     def plain_nfe(self) -> int:
-        """What plain CFG would take on the same grid: two at each call."""
-        return 2 * len(self.calls)
+        """What plain CFG would take on the same grid: two at each call, no step taken twice."""
+        return 2 * sum(call.repeat == 0 for call in self.calls)
 
 
 def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
     """Plan one image of `info` under this spec. The spec must be one that the model can run (`ModelInfo.problems`)."""
     levels = sampler.levels(info.noise)
-    places = [sampler.place(call) for call in range(len(levels))]
-    starts = {step: level for level, (step, within) in zip(levels, places, strict=True) if within == 0}
+    places: dict[int, list[int]] = {}
+    for place in range(len(levels)):
+        places.setdefault(sampler.place(place)[0], []).append(place)
+    starts = {step: levels[first] for step, (first, *_) in places.items()}
     weights = {step: guidance.schedule.at(step, sampler.steps, level.ratio) for step, level in starts.items()}
-    known, counts = False, []
-    for step, _ in places:
-        asked = _asked(guidance, weights[step])
-        if known and guidance.reuse and guidance.reuse.skips(step, sampler.steps) and weights[step] is not None:
+    calls: list[Call] = []
+    known = False
+    for step, start in starts.items():
+        weight = weights[step]
+        asked = _asked(guidance, weight)
+        if known and guidance.reuse and guidance.reuse.skips(step, sampler.steps) and weight is not None:
             asked = frozenset({"cond"})
         known |= {"cond", "uncond"} <= asked
-        counts.append(_nfe(guidance, asked, weights[step], step, sampler.steps))
-    calls = tuple(
-        Call(step, within, level, starts[step], weights[step], nfe)
-        for level, (step, within), nfe in zip(levels, places, counts, strict=True)
-    )
-    return Plan(sampler.steps, calls, (*_warnings(guidance, weights), *sampler.warnings(info.noise)))
+        nfe = _nfe(guidance, asked, weight, step, sampler.steps)
+        times = guidance.travel.times(start, info.noise.num_train_timesteps) if guidance.travel else 1
+        after = starts.get(step + 1, CLEAN)
+        calls += [
+            Call(step, sampler.place(place)[1], place, repeat, times > 1, levels[place], start, after, weight, nfe)
+            for repeat in range(times)
+            for place in places[step]
+        ]
+    return Plan(sampler.steps, tuple(calls), (*_warnings(guidance, weights), *sampler.warnings(info.noise)))
 
 
 def _asked(guidance: GuidanceSpec, weight: float | None) -> frozenset[str]:
@@ -73,11 +88,12 @@ def _asked(guidance: GuidanceSpec, weight: float | None) -> frozenset[str]:
 
 
 def _nfe(guidance: GuidanceSpec, asked: frozenset[str], weight: float | None, index: int, count: int) -> int:
-    """Evaluations of the combiner, and of the perturbations those that it does not ask for anyway."""
+    """Evaluations of the combiner, of the perturbations those that it does not ask for anyway, and again for gradients."""
     terms = [term.branches for term in guidance.perturbation if term.active(index, count)]
     extra = frozenset[str]().union(*terms) - asked
     own = len(asked) if weight is None else guidance.combiner.evaluations(asked, weight, index, count)
-    return own + len(extra)
+    backwards = [e for e in guidance.energy if e.through_network and e.active(index, count)]
+    return (own + len(extra)) * (1 + len(backwards))
 
 
 def _warnings(guidance: GuidanceSpec, weights: dict[int, float | None]) -> list[str]:

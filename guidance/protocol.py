@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from guidance.attention import Edit
-from guidance.noise import Level
+from guidance.noise import CLEAN, ZERO_SIGNAL, Level
 from guidance.prediction import Kind, Prediction
 from guidance.prompted import Wanted
 from guidance.stage import Space
@@ -24,8 +24,6 @@ from guidance.stage import Space
 if TYPE_CHECKING:
     from torch import Generator as Seeded
     from torch import Tensor
-
-ZERO_SIGNAL = Level(0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +57,9 @@ class Branch:
     cond: Condition
     attention: tuple[Edit, ...] = ()
     """What this row asks of the network's attention."""
+    pull: Tensor | None = None
+    """A cotangent (1, C, H, W) of the output: then the answer is not the output but the gradient of <output, pull>
+    with respect to x."""
 
     def edited(self, name: str, edit: Edit) -> Branch:
         """The same evaluation under another name, with one more change of its attention."""
@@ -71,9 +72,6 @@ Guide = Generator[list[Branch], list["Tensor"], "Tensor"]
 T = TypeVar("T")
 Asking = Generator[list[Branch], list["Tensor"], T]
 """Yields branches, is sent raw network outputs, returns a T."""
-
-Guided = Asking[Prediction]
-"""Yields branches, is sent raw network outputs, returns the guided prediction."""
 
 Run = Asking["Tensor"]
 """A whole trajectory: yields branches, is sent raw network outputs (1, C, H, W), returns the final sample."""
@@ -103,6 +101,8 @@ class Step:
     """Share of the predicted noise that the solver's step keeps; of first-order solvers only."""
     others: Mapping[Wanted, Condition] = field(default_factory=dict)
     """Conditions of the prompts and labels that stages name; None is the null condition."""
+    after: Level = CLEAN
+    """The level that the step goes to."""
     noisiest: Level = ZERO_SIGNAL
     """The last level of the model's noise table."""
     needs: frozenset[str] = frozenset()
@@ -131,6 +131,10 @@ class Step:
 
     def with_condition(self, cond: Condition) -> Step:
         return self.with_branch(replace(self.cond, cond=cond))
+
+    def at(self, x: Tensor) -> Step:
+        """The step with both branches at another x."""
+        return replace(self, cond=replace(self.cond, x=x), uncond=replace(self.uncond, x=x))
 
     def branch(self, name: str, wanted: Wanted) -> Branch:
         """The evaluation of this step under a prompt or label that a stage named."""
@@ -184,11 +188,14 @@ def together(guides: Sequence[Asking[T]]) -> Asking[list[T]]:
 
 def drive(run: Run, evaluate: Callable[[Sequence[Branch]], list[Tensor]]) -> Tensor:
     """Run one trajectory alone: the reference that the engine must reproduce."""
-    try:
-        branches = next(run)
-        while True:
-            branches = run.send(evaluate(branches))
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
-    finally:
-        run.close()
+    from torch import no_grad
+
+    with no_grad():
+        try:
+            branches = next(run)
+            while True:
+                branches = run.send(evaluate(branches))
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        finally:
+            run.close()

@@ -7,11 +7,14 @@ from typing import Any, get_args
 from guidance.combiners import AnyCombiner
 from guidance.conditions import AnyCondition
 from guidance.corrections import AnyCorrection
+from guidance.energies import AnyEnergy
+from guidance.losses import AnyLoss
 from guidance.perturbations import AnyPerturbation
 from guidance.reuse import AnyReuse
 from guidance.samplers import AnySampler
 from guidance.schedules import AnySchedule
 from guidance.stage import Stage
+from guidance.time_travel import TimeTravel
 
 UNIONS: dict[str, Any] = {
     "schedule": AnySchedule,
@@ -19,6 +22,9 @@ UNIONS: dict[str, Any] = {
     "combiner": AnyCombiner,
     "perturbation": AnyPerturbation,
     "correction": AnyCorrection,
+    "energy": AnyEnergy,
+    "loss": AnyLoss,
+    "travel": TimeTravel,
     "reuse": AnyReuse,
     "sampler": AnySampler,
 }

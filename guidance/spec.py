@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, 
 from guidance.combiners import CFG, AnyCombiner
 from guidance.conditions import AnyCondition
 from guidance.corrections import AnyCorrection
+from guidance.energies import AnyEnergy
 from guidance.perturbations import AnyPerturbation
 from guidance.presets import PRESETS
 from guidance.prompted import Wanted
@@ -17,6 +18,7 @@ from guidance.reuse import AnyReuse
 from guidance.schedules import AnySchedule
 from guidance.schedules.weights import in_another_convention
 from guidance.stage import Stage
+from guidance.time_travel import TimeTravel
 
 
 def _default_schedule(validated: dict[str, Any]) -> AnySchedule:
@@ -40,7 +42,8 @@ class GuidanceSpec(BaseModel):
     condition: list[AnyCondition] = Field(default_factory=list, max_length=4)
     perturbation: list[AnyPerturbation] = Field(default_factory=list, max_length=4)
     correction: list[AnyCorrection] = Field(default_factory=list, max_length=4)
-
+    energy: list[AnyEnergy] = Field(default_factory=list, max_length=4)
+    travel: TimeTravel | None = Field(None, description="steps taken again from noise put back")
     reuse: AnyReuse | None = Field(None, description="evaluations left out where earlier ones make up for them")
 
     @model_validator(mode="before")
@@ -65,9 +68,13 @@ class GuidanceSpec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("condition", "perturbation", "correction"):
+        for name in ("condition", "perturbation", "correction", "energy"):
             _refuse_repeats(name, getattr(self, name))
-        if self.combiner.first_order and (others := [s.type for s in (*self.perturbation, *self.correction)]):
+        descents = [energy.type for energy in self.energy if energy.descends]
+        if len(descents) > 1:
+            raise ValueError(f"{' and '.join(descents)} both descend losses: give all the losses to one of them")
+        pushes = (*self.perturbation, *self.correction, *self.energy)
+        if self.combiner.first_order and (others := [stage.type for stage in pushes]):
             reason = "puts the noise of the unconditional prediction back, which would be changed"
             raise ValueError(f"combiner {self.combiner.type} {reason} by {', '.join(others)}: leave them out")
         self._refuse_reuse()
@@ -87,6 +94,9 @@ class GuidanceSpec(BaseModel):
         for correction in self.correction:
             if "uncond" in correction.needs:
                 raise ValueError(f"{name} leaves out the unconditional prediction, which {correction.type} reads")
+        for energy in self.energy:
+            if energy.through_network:
+                raise ValueError(f"{name} leaves out evaluations that the gradient of {energy.type} goes back through")
         for transform in self.condition:
             if transform.type == "swap":
                 raise ValueError(f"{name} carries over what the condition was before {transform.type} changes it")
@@ -100,6 +110,8 @@ class GuidanceSpec(BaseModel):
             *((f"/perturbation/{i}", stage) for i, stage in enumerate(self.perturbation)),
             *([("/reuse", self.reuse)] if self.reuse else []),
             *((f"/correction/{i}", stage) for i, stage in enumerate(self.correction)),
+            *((f"/energy/{i}", stage) for i, stage in enumerate(self.energy)),
+            *([("/travel", self.travel)] if self.travel else []),
         ]
 
     @property
@@ -109,8 +121,8 @@ class GuidanceSpec(BaseModel):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Branches that the corrections read."""
-        return frozenset[str]().union(*(correction.needs for correction in self.correction))
+        """Branches that the corrections and energies read."""
+        return frozenset[str]().union(*(stage.needs for stage in (*self.correction, *self.energy)))
 
 
 def _refuse_repeats(name: str, stages: list[Any]) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from guidance.diagnostics import Cost, Detail, Diagnostics
 from guidance.noise import Level
+from guidance.pipeline import Guided, Pipeline
 from guidance.plan import Call, plan
 from guidance.prediction import Prediction
-from guidance.protocol import Asking, Branch, Conditions, Guide, Guided, Run, Step, T, in_space, together
+from guidance.protocol import Asking, Branch, Conditions, Run, Step, T
 from guidance.samplers import AnySampler
 from guidance.spec import GuidanceSpec
-from guidance.stage import Space
+from guidance.time_travel import noised
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
 CONDITION_STREAM = 0x9E3779B9
 """Sets the stream of condition noise apart: with CADS or without, the solver draws the same noise."""
-
-OWN: Space = "output"
-"""Where guidance is off the network's answer is passed on as it is, not converted there and back."""
 
 
 class Trajectory:
@@ -53,6 +52,7 @@ class Trajectory:
         self.cost = Cost()
         """Of the evaluations since the last call; the driver adds to it."""
         self._memory: dict[str, Any] = {}
+        self._pipeline = Pipeline(guidance, model)
         last = model.info.noise.num_train_timesteps - 1
         self._noisiest = Level.variance_preserving(last, float(model.info.noise.ratios[-1]))
 
@@ -71,15 +71,27 @@ class Trajectory:
 
         noise_stream = torch.Generator().manual_seed(self.seed)
         condition_stream = torch.Generator().manual_seed(self.seed ^ CONDITION_STREAM)
-        solver = self.sampler.make_solver(self.model.info.noise, self.model.scheduler_config)
+        solver = began = self.sampler.make_solver(self.model.info.noise, self.model.scheduler_config)
         noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
         sample = solver.start(noise.to(self.model.device))
-        for index, call in enumerate(self.plan.calls):
-            step = self._step(call, solver.network_input(sample, index), solver.kept(index), condition_stream)
-            self.guided = yield from self._guided(call, step)
-            sample = solver.advance(sample, self.guided, index, noise_stream)
-            self.calls_done = index + 1
+        for done, call in enumerate(self.plan.calls):
+            if call.within == 0 and call.repeated:
+                if call.repeat:
+                    sample, solver = self._back(call, sample, noise_stream), began
+                began = deepcopy(solver)
+            x, kept = solver.network_input(sample, call.place), solver.kept(call.place)
+            guided = yield from self._evaluated(call, self._step(call, x, kept, condition_stream))
+            sample = solver.advance(sample, guided.prediction, call.place, noise_stream)
+            if guided.after is not None:
+                sample = sample + guided.after / self.sampler.scale(call.after)
+            self.calls_done = done + 1
         return sample
+
+    def _back(self, call: Call, sample: Tensor, stream: Generator) -> Tensor:
+        """The sample that a step arrived at, taken back by noise to where it began."""
+        noise = sample.new_empty(sample.shape, device="cpu").normal_(generator=stream).to(sample.device)
+        there, here = self.sampler.scale(call.after), self.sampler.scale(call.level)
+        return noised(there * sample, call.after, call.level, noise) / here
 
     def _step(self, call: Call, x: Tensor, kept: float, stream: Generator) -> Step:
         return Step(
@@ -94,44 +106,19 @@ class Trajectory:
             memory=self._memory,
             kept=kept,
             others=self.conditions.others,
+            after=call.after,
             noisiest=self._noisiest,
             needs=self.guidance.needs,
         )
 
-    def _guided(self, call: Call, step: Step) -> Guided:
-        """One guided evaluation: condition, combine and perturb, correct, note."""
-        for transform in self.guidance.condition:
-            step = transform.apply(step)
-        if call.weight is not None:
-            step = self.guidance.combiner.prepare(step)
-        terms = [term for term in self.guidance.perturbation if term.active(step.index, step.count)]
-        for term in terms:
-            step = term.prepare(step)
-        kind, seen = self.model.info.prediction_type, dict[str, Prediction]()
-        guide, space = self._guide(call, step)
-        pushes = [in_space(term.push(step), term.space, kind, seen) for term in terms]
-        value, *added = yield from self._counted(together([in_space(guide, space, kind, seen), *pushes]))
-        guided = Prediction(step.cond.x, step.level, step.cond.x, kind).replaced(value, space)
-        if self.guidance.reuse:
-            self.guidance.reuse.observe(seen, step)
-        for term, push in zip(terms, added, strict=True):
-            step.notes[f"{term.type}_norm"] = push.norm()
-            guided = guided.replaced(guided.view(term.space) + push, term.space)
-        for correction in self.guidance.correction:
-            guided = correction.correct(guided, seen, step)
+    def _evaluated(self, call: Call, step: Step) -> Asking[Guided]:
+        """One guided evaluation, counted and noted."""
+        guided = yield from self._counted(self._pipeline.evaluate(call, step))
+        self.guided = guided.prediction
         self.nfe_done += self.cost.evaluations
-        self.diagnostics.record(call, seen, guided, step.notes, self.cost)
+        self.diagnostics.record(call, guided.seen, guided.prediction, step.notes, self.cost)
         self.cost = Cost()
         return guided
-
-    def _guide(self, call: Call, step: Step) -> tuple[Guide, Space]:
-        """What makes the guided prediction of this call, and in which space."""
-        if call.weight is None:
-            return _conditional(step), OWN
-        reuse, combiner = self.guidance.reuse, self.guidance.combiner
-        if reuse and (reused := reuse.guide(step)):
-            return reused, reuse.space
-        return combiner.guide(step), combiner.space
 
     def _counted(self, asking: Asking[T]) -> Asking[T]:
         """`asking`, with its evaluations counted: a branch may be asked for more than once."""
@@ -146,9 +133,3 @@ class Trajectory:
             return value
         finally:
             asking.close()
-
-
-def _conditional(step: Step) -> Guide:
-    """Where guidance is off: the conditional prediction alone."""
-    [cond] = yield [step.cond]
-    return cond

@@ -83,6 +83,7 @@ def resolve(request: GenerationRequest, info: ModelInfo, settings: Settings | No
         *_condition_problems(request, info),
         *info.size_problems(width, height),
         *info.problems(request.guidance, request.sampler),
+        *info.picture_problems(request.guidance, width, height),
         *(_limit_problems(request, settings) if settings else ()),
     ]
     if problems:

@@ -67,7 +67,7 @@ class Engine:
             if self._flights:
                 self.tick()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def tick(self) -> None:
         """One pass over every lane."""
         began = time.perf_counter()
@@ -98,7 +98,7 @@ class Engine:
         except Empty:
             return
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _board(self, task: Task) -> None:
         try:
             self._flights.append(Flight(task, self._lanes(task)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,12 +44,27 @@ class Model(Protocol):
         ...
 
     def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
-        """One forward. Network outputs (1, C, H, W), in `info.prediction_type`, in the order of the branches."""
+        """One forward. Network outputs (1, C, H, W), in `info.prediction_type`, in the order of the branches.
+
+        Where the branches carry cotangents (all of them or none), a backward too: see `answered`.
+        """
         ...
 
     def decode(self, sample: Tensor) -> Tensor:
-        """Pixels (1, 3, H, W) of a final sample, 0 to 1, on the device."""
+        """Pixels (N, 3, H, W) of final samples, 0 to 1, on the device. Differentiable where gradients are on."""
         ...
+
+
+def answered(network: Callable[[Tensor], Tensor], x: Tensor, branches: Sequence[Branch]) -> Tensor:
+    """What `network` says of the rows of `x`; where they carry cotangents, the gradients of <output, pull> in x."""
+    pulls = [branch.pull for branch in branches if branch.pull is not None]
+    if not pulls:
+        return network(x)
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        output = network(x)
+        [gradient] = torch.autograd.grad(output, x, torch.cat(pulls).to(output))
+    return gradient
 
 
 def to_bytes(pixels: Tensor) -> NDArray[np.uint8]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from guidance.info import ModelInfo
+from guidance.models.base import answered
 from guidance.noise import NoiseTable
 from guidance.protocol import Branch, Condition
 
@@ -85,10 +87,13 @@ class Gaussians:
         return Condition(given={"prior": only[None]})
 
     def batch_key(self, branch: Branch) -> Hashable:
-        return tuple(branch.x.shape)
+        return (tuple(branch.x.shape), branch.pull is None)
 
     def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
-        return [self.eps(b.x, b.level.alpha, b.level.sigma, b.cond.given["prior"]) for b in branches]
+        return [answered(partial(self._row, b), b.x, [b]) for b in branches]
+
+    def _row(self, branch: Branch, x: Tensor) -> Tensor:
+        return self.eps(x, branch.level.alpha, branch.level.sigma, branch.cond.given["prior"])
 
     def eps(self, x: Tensor, alpha: float, sigma: float, prior: Tensor) -> Tensor:
         """The exact noise prediction at x (1, C, H, W). One row at a time: a row's bits depend on nothing else."""

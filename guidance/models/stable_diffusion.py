@@ -12,6 +12,7 @@ from torch import Tensor
 
 from guidance.info import ModelInfo
 from guidance.models.attention import Rows, install
+from guidance.models.base import answered
 from guidance.models.invariance import make_batch_invariant, padded
 from guidance.noise import NoiseTable
 from guidance.prediction import Kind
@@ -28,8 +29,8 @@ class StableDiffusion:
     def __init__(self, pipeline: StableDiffusionPipeline, id: str, device: torch.device) -> None:
         pipeline.to(device)
         self.tokenizer, self.text_encoder = pipeline.tokenizer, pipeline.text_encoder.eval()
-        self.unet = pipeline.unet.eval().to(memory_format=torch.channels_last)
-        self.vae = pipeline.vae.eval().to(memory_format=torch.channels_last)
+        self.unet = pipeline.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.vae = pipeline.vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         make_batch_invariant(self.unet)
         self.layers = install(self.unet)
         self.coarsest = 2 ** (len(self.unet.config.block_out_channels) - 1)
@@ -75,7 +76,7 @@ class StableDiffusion:
     def shape(self, width: int, height: int) -> tuple[int, ...]:
         return (1, self.unet.config.in_channels, height // self.factor, width // self.factor)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, prompt: str | None) -> Condition:
         tokens = self.tokenizer(
             prompt or "",
@@ -91,25 +92,29 @@ class StableDiffusion:
         raise ValueError(f"label = {index}: {self.info.id} is conditioned on text")
 
     def batch_key(self, branch: Branch) -> Hashable:
-        return (tuple(branch.x.shape), tuple(branch.cond.embeddings["text"].shape))
+        return (tuple(branch.x.shape), tuple(branch.cond.embeddings["text"].shape), branch.pull is None)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
         x = torch.cat([branch.x for branch in branches]).to(self.unet_dtype, memory_format=torch.channels_last)
         text = torch.cat([branch.cond.embeddings["text"] for branch in branches]).to(self.unet_dtype)
         t = torch.tensor([branch.level.t for branch in branches], dtype=torch.float32).to(self.device)
         asked = self._asked(branches)
-        output = self.unet(
-            padded(x),
-            padded(t),
-            encoder_hidden_states=padded(text),
-            cross_attention_kwargs=None if asked is None else {"rows": asked},
-            return_dict=False,
-        )[0]
+
+        def network(x: Tensor) -> Tensor:
+            output: Tensor = self.unet(
+                padded(x),
+                padded(t),
+                encoder_hidden_states=padded(text),
+                cross_attention_kwargs=None if asked is None else {"rows": asked},
+                return_dict=False,
+            )[0]
+            return output[: len(branches)]
+
+        output = answered(network, x, branches)
         if asked is not None:
             asked.check()
-        rows = output[: len(branches)].to(self.dtype, memory_format=torch.contiguous_format)
-        return list(rows.split(1))
+        return list(output.to(self.dtype, memory_format=torch.contiguous_format).split(1))
 
     def _asked(self, branches: Sequence[Branch]) -> Rows | None:
         """What the rows ask of the network's attention; None where none does."""
@@ -118,7 +123,6 @@ class StableDiffusion:
         _, _, height, width = branches[0].x.shape
         return Rows([branch.attention for branch in branches], (height, width), self.coarsest)
 
-    @torch.inference_mode()
     def decode(self, sample: Tensor) -> Tensor:
         latents = (sample / self.vae.config.scaling_factor).to(self.vae_dtype)
         pixels: Tensor = self.vae.decode(latents, return_dict=False)[0]

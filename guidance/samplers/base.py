@@ -47,6 +47,8 @@ class Sampler(Stage):
     first_order: ClassVar[bool] = False
     """Whether a step is x0 plus a share of the predicted noise, plus fresh noise (`kept`)."""
     calls_per_step: ClassVar[int] = 1
+    movable: ClassVar[bool] = True
+    """Whether x may be moved between steps: whether its next step begins at what it is given."""
 
     steps: int = Field(30, ge=1, le=250)
     spacing: Spacing | None = Field(None, description="null is the model's own spacing")
@@ -66,6 +68,10 @@ class Sampler(Stage):
     def warnings(self, table: NoiseTable) -> list[str]:
         """What a user should know of running this sampler on a model with these noise levels."""
         return []
+
+    def scale(self, level: Level) -> float:
+        """What the solver's sample at `level` is multiplied by to be x = alpha * x0 + sigma * eps."""
+        return 1.0
 
     def make_solver(self, table: NoiseTable, scheduler_config: dict[str, Any]) -> StepSolver:
         """The solver of one trajectory. Only workers ask for it: diffusers is imported here."""

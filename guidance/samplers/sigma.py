@@ -19,3 +19,6 @@ class SigmaSampler(Sampler):
         if spacing == "karras":
             return karras_levels(self.steps, table, rounded=False)
         return at_times(spaced(self.steps, table, spacing, between=False, rounded=False), table, exact_zero_snr=False)
+
+    def scale(self, level: Level) -> float:
+        return level.alpha

@@ -12,5 +12,6 @@ class UniPC(MultistepSampler):
 
     paper: ClassVar[str] = "Zhao et al. 2023, arXiv:2302.04867"
     solver: ClassVar[str] = "UniPCMultistepScheduler"
+    movable: ClassVar[bool] = False  # its corrector goes back to where the last step began
 
     type: Literal["unipc"] = "unipc"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from guidance.diagnostics import UNITS, Cost, Diagnostics, summary
-from guidance.noise import Level, NoiseTable
+from guidance.noise import CLEAN, Level, NoiseTable
 from guidance.plan import Call
 from guidance.prediction import Prediction
 from guidance.protocol import Conditions, drive
@@ -36,7 +36,7 @@ def said(eps: Tensor, level: Level = LEVEL) -> Prediction:
 def recorded(seen: dict[str, Prediction], guided: Prediction, cost: Cost | None = None, bound: float = 1.0) -> Columns:
     """The columns of a single evaluation."""
     diagnostics = Diagnostics("full", bound)
-    call = Call(2, 1, guided.level, guided.level, 3.0, len(seen))
+    call = Call(2, 1, 2, 0, False, guided.level, guided.level, CLEAN, 3.0, len(seen))
     diagnostics.record(call, seen, guided, {}, cost or Cost(evaluations=len(seen)))
     return diagnostics.columns()
 
@@ -135,7 +135,7 @@ def test_values_along_a_trajectory_are_the_closed_form() -> None:
 def test_off_gathers_nothing(detail: Literal["off", "summary", "full"], rows: int) -> None:
     diagnostics = Diagnostics(detail, 1.0)
     step = a_step()
-    diagnostics.record(Call(0, 0, LEVEL, LEVEL, 3.0, 1), {"cond": said(COND)}, said(COND), step.notes, Cost())
+    diagnostics.record(Call(0, 0, 0, 0, False, LEVEL, LEVEL, CLEAN, 3.0, 1), {"cond": said(COND)}, said(COND), step.notes, Cost())
     found = diagnostics.columns()
     assert (bool(found), len(found.get("step", []))) == (bool(rows), rows)
     assert bool(summary(found)) == bool(rows)
@@ -181,7 +181,7 @@ def test_everything_is_moved_from_the_device_at_once(monkeypatch: pytest.MonkeyP
     notes = {"threshold": torch.tensor(2.0), "cads_gamma": 0.5, "sag_norm": torch.tensor(3.0)}
     diagnostics, guided = Diagnostics("full", 1.0), said(GUIDED)
     for step in range(2):
-        call = Call(step, 0, guided.level, guided.level, 3.0, 1)
+        call = Call(step, 0, step, 0, False, guided.level, guided.level, CLEAN, 3.0, 1)
         diagnostics.record(call, {"cond": said(COND)}, guided, notes, Cost(evaluations=1))
     moved: list[int] = []
     cpu = torch.Tensor.cpu

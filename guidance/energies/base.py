@@ -1,0 +1,91 @@
+"""What every energy is: a push down the gradient of an energy, -ln p(wanted | x), added to what guidance predicts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from guidance.losses import ClassName
+from guidance.prediction import Prediction
+from guidance.protocol import Asking, Step
+from guidance.stage import Stage
+from guidance.tape import Tape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from guidance.models.base import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What an energy sees: the guided prediction of a step, as recorded."""
+
+    step: Step
+    guided: Prediction
+    """Corrected; on the graph of `tape`."""
+    seen: dict[str, Prediction]
+    model: Model
+    tape: Tape
+
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """What an energy adds: to the denoised estimate before the solver's step, or to x after it. Each (1, C, H, W)."""
+
+    denoised: Tensor | None = None
+    after: Tensor | None = None
+
+
+class Energy(Stage):
+    """Uses a gradient that no condition of the network gives: of a classifier, or of a loss of the clean picture."""
+
+    first_order: ClassVar[bool] = False
+    """Whether it works on what a first-order step keeps of the noise (`Step.kept`), which other solvers do not have."""
+    descends: ClassVar[bool] = True
+    """Whether it descends losses of the clean picture; one energy with all the losses does, not several."""
+
+    start: float = Field(0.0, ge=0, le=1, description="share of the steps after which it begins")
+    stop: float = Field(1.0, ge=0, le=1, description="share of the steps after which it ends")
+
+    @model_validator(mode="after")
+    def _window(self) -> Self:
+        if self.start >= self.stop:
+            raise ValueError(f"start = {self.start} must be below stop = {self.stop}")
+        return self
+
+    def active(self, index: int, count: int) -> bool:
+        """Whether it acts at step `index` of `count`."""
+        return self.start * count <= index < self.stop * count
+
+    @property
+    def through_network(self) -> bool:
+        """Whether its gradient goes back through the network: each evaluation of the call is asked for once more."""
+        return False
+
+    @property
+    def moves(self) -> bool:
+        """Whether it moves x after the solver's step, which not every solver lets happen."""
+        return False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Branches that it reads beside the guided prediction."""
+        return frozenset()
+
+    def classes(self) -> dict[str, Sequence[ClassName]]:
+        """The classes of the model's classifier that it names, by their field's JSON pointer within the stage."""
+        return {}
+
+    def pictures(self) -> dict[str, tuple[str, int]]:
+        """Its pictures by JSON pointer within the stage: data URL, and how many times smaller than the image."""
+        return {}
+
+    @abstractmethod
+    def act(self, estimate: Estimate) -> Asking[Effect]:
+        """What it adds at this step. Yields branches that are answered with gradients (`Tape.gradient`)."""

@@ -1,0 +1,35 @@
+"""Manifold-preserving guided diffusion. He et al. 2023, arXiv:2311.16424, algorithm 1."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from guidance.energies.base import Effect, Estimate
+from guidance.energies.descent import Descent
+from guidance.protocol import Asking
+
+
+class MPGD(Descent):
+    """Move the denoised estimate down the gradient of a loss and keep the predicted noise: no way back through the network.
+
+    x' = alpha' (D - scale grad_D loss(D)) + sigma' eps. A first-order step that keeps the share r of the noise goes
+    there from D - scale / (1 - r) grad_D loss(D), which is what is handed to the solver.
+    """
+
+    paper: ClassVar[str] = "He et al. 2023, arXiv:2311.16424"
+    neutral: ClassVar[str] = "scale = 0"
+    first_order: ClassVar[bool] = True
+
+    type: Literal["mpgd"] = "mpgd"
+    scale: float = Field(1.0, ge=0, le=1e6, description="0 is off")
+
+    def active(self, index: int, count: int) -> bool:
+        return self.scale != 0 and super().active(index, count)
+
+    def act(self, estimate: Estimate) -> Asking[Effect]:
+        yield from ()
+        loss, gradient = self.slope(estimate.guided.denoised, estimate)
+        estimate.step.notes |= {"loss": loss, "loss_gradient_norm": gradient.norm()}
+        return Effect(denoised=-self.scale / (1 - estimate.step.kept) * gradient)

@@ -1,0 +1,93 @@
+"""Pictures that come with a request, as data URLs: small, checked when the request is read, decoded where used."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    import PIL.Image
+    from torch import Tensor
+
+TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+MAX_BYTES = 2 * 2**20
+MAX_SIDE = 2048
+PREFIX = "data:"
+SUFFIX = ";base64,"
+
+
+def _checked(url: str) -> str:
+    """ValueError naming what is wrong with a data URL; the file's header is read, not its pixels."""
+    data = _bytes(url)
+    if len(data) > MAX_BYTES:
+        raise _refusal("is {size} bytes; the most is {bound}", size=len(data), bound=MAX_BYTES)
+    width, height = size(url)
+    if max(width, height) > MAX_SIDE:
+        raise _refusal("is {width} x {height} pixels; the longest side may have {bound}", width, height, MAX_SIDE)
+    return url
+
+
+def _refusal(sentence: str, width: int = 0, height: int = 0, bound: int = 0, size: int = 0) -> PydanticCustomError:
+    context = {"width": width, "height": height, "bound": bound, "size": size}
+    return PydanticCustomError("picture", "the picture " + sentence, context)  # type: ignore[arg-type]
+
+
+def _bytes(url: str) -> bytes:
+    head, found, text = url.partition(SUFFIX)
+    if not found or head.removeprefix(PREFIX) not in TYPES or not head.startswith(PREFIX):
+        raise _refusal(f"must be a data URL: data: then {', '.join(TYPES)}, then {SUFFIX} and the bytes in base64")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise _refusal(f"is not base64: {error}") from None
+
+
+def _open(url: str) -> PIL.Image.Image:
+    import PIL.Image
+
+    kind = TYPES[url.partition(SUFFIX)[0].removeprefix(PREFIX)]
+    try:
+        return PIL.Image.open(io.BytesIO(_bytes(url)), formats=[kind])
+    except (PIL.UnidentifiedImageError, PIL.Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        raise _refusal(f"is no {kind} file that can be read") from None
+
+
+def size(url: str) -> tuple[int, int]:
+    """(width, height) in pixels."""
+    with _open(url) as image:
+        return image.size
+
+
+@lru_cache(maxsize=32)
+def pixels(url: str) -> Tensor:
+    """(1, 3, H, W) in [-1, 1], float32, on the host. Transparency is put on white."""
+    import numpy as np
+    import PIL.Image
+    import torch
+
+    with _open(url) as image:
+        coloured = image.convert("RGBA")
+    flat = PIL.Image.alpha_composite(PIL.Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
+    return torch.from_numpy(np.array(flat)).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def data_url(data: bytes, media_type: str = "image/png") -> str:
+    """The data URL of a picture file."""
+    return f"{PREFIX}{media_type}{SUFFIX}{base64.b64encode(data).decode()}"
+
+
+Picture = Annotated[
+    str,
+    Field(
+        max_length=len(PREFIX + "image/jpeg" + SUFFIX) + 4 * -(-MAX_BYTES // 3),
+        json_schema_extra={"format": "data-url"},
+    ),
+    AfterValidator(_checked),
+]
+"""A data URL (PNG, JPEG or WebP), of at most MAX_BYTES and MAX_SIDE pixels a side."""
