@@ -22,6 +22,7 @@ CAPABILITIES = {
     "null_condition": "answers without a condition, so that a weight has something to push away from",
     "condition_embedding": "its condition is a continuous embedding, which may be transformed",
     "attention": "its attention layers can be looked at and changed row by row",
+    "classifier": "a noise-aware classifier of its samples",
 }
 """Every capability a stage may require, with what it means."""
 
@@ -55,6 +56,8 @@ class ModelInfo(BaseModel):
     capabilities: frozenset[str] = frozenset()
     layers: tuple[str, ...] = ()
     """Names of its attention layers, for methods that work on chosen ones."""
+    classes: tuple[str, ...] = ()
+    """Names that its noise-aware classifier tells apart."""
     prediction_type: Kind
     noise: NoiseTable
     parameters: int = Field(0, ge=0)
