@@ -24,8 +24,8 @@ from guidance.stage import Stage
 CAPABILITIES = {
     "null_condition": "answers without a condition, so that a weight has something to push away from",
     "condition_embedding": "its condition is a continuous embedding, which may be transformed",
-    "classifier": "a noise-aware classifier of its samples",
     "attention": "its attention layers can be looked at and changed row by row",
+    "classifier": "a noise-aware classifier of its samples",
 }
 """Every capability a stage may require, with what it means."""
 
@@ -57,10 +57,10 @@ class ModelInfo(BaseModel):
     data_bound: float = Field(1.0, gt=0)
     """Denoised values beyond it count as clipped in the diagnostics: 1 for pixels."""
     capabilities: frozenset[str] = frozenset()
-    classes: tuple[str, ...] = ()
-    """Names that its noise-aware classifier tells apart."""
     layers: tuple[str, ...] = ()
     """Names of its attention layers, for methods that work on chosen ones."""
+    classes: tuple[str, ...] = ()
+    """Names that its noise-aware classifier tells apart."""
     prediction_type: Kind
     noise: NoiseTable
     parameters: int = Field(0, ge=0)

@@ -189,6 +189,7 @@ class ServedModel(BaseModel):
     data: str = Field(description="latent or pixel: what is denoised")
     capabilities: list[str]
     layers: list[str] = Field(description="its attention layers, for methods that work on chosen ones")
+    classes: list[str] = Field(description="names that its noise-aware classifier tells apart")
     prediction_type: str
     parameters: int
     max_prompt_tokens: int | None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from guidance.info import ModelInfo
+from guidance.noise import Level
 from guidance.protocol import Branch, Condition
 
 
@@ -47,6 +48,14 @@ class Model(Protocol):
         """One forward. Network outputs (1, C, H, W), in `info.prediction_type`, in the order of the branches.
 
         Where the branches carry cotangents (all of them or none), a backward too: see `answered`.
+        """
+        ...
+
+    def log_probability(self, x: Tensor, level: Level, classes: Sequence[int]) -> Tensor:
+        """Sum over `classes` (indices into `info.classes`) of log p(class | x), (N,), for noisy x (N, C, H, W).
+
+        Differentiable in x, in at least float32; a row's value and gradient have the same bits in any batch. Only for
+        models with a `classifier`. Call it where gradients are on, outside of inference mode.
         """
         ...
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from guidance.info import ModelInfo
 from guidance.models.base import answered
-from guidance.noise import NoiseTable
+from guidance.noise import Level, NoiseTable
+from guidance.prediction import wide
 from guidance.protocol import Branch, Condition
 
 LABELS = {"red": (0.9, -0.5, -0.5), "green": (-0.5, 0.6, -0.5), "blue": (-0.6, -0.4, 0.9), "yellow": (0.9, 0.7, -0.6)}
@@ -44,18 +45,20 @@ class Gaussians:
         prior = torch.ones(count) if weights is None else weights
         self.prior = (prior / prior.sum()).to(means)
         self.device, self.dtype = means.device, means.dtype
+        names = tuple(labels or [str(k) for k in range(count)])
         table = noise or NoiseTable(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)
         self.info = ModelInfo(
             id=id,
             family="gaussians",
             condition="label",
-            labels=tuple(labels or [str(k) for k in range(count)]),
+            labels=names,
             width=width,
             height=height,
             size_multiple=width,
             max_size=width,
             data="pixel",
-            capabilities=frozenset({"null_condition"}),
+            capabilities=frozenset({"null_condition", "classifier"}),
+            classes=names,
             prediction_type="eps",
             noise=table,
         )
@@ -99,12 +102,22 @@ class Gaussians:
         """The exact noise prediction at x (1, C, H, W). One row at a time: a row's bits depend on nothing else."""
         variance = alpha**2 * self.stds**2 + sigma**2  # (K,)
         offset = x - alpha * self.means  # (K, C, H, W)
-        square = offset.flatten(1).square().sum(1)
-        log_density = prior[0].log() - square / (2 * variance) - offset[0].numel() / 2 * variance.log()
-        posterior = torch.softmax(log_density, dim=0)
+        posterior = torch.softmax(self._log_joint(x, alpha, sigma, prior[0]), dim=0)
         gain = alpha * self.stds**2 / variance
         denoised = (posterior.view(-1, 1, 1, 1) * (self.means + gain.view(-1, 1, 1, 1) * offset)).sum(0, keepdim=True)
         return (x - alpha * denoised) / sigma
+
+    def log_probability(self, x: Tensor, level: Level, classes: Sequence[int]) -> Tensor:
+        """Of the posterior r_k of the components, which is exact: eps - sigma grad log r_k is that of class k."""
+        rows = torch.split(wide(x), 1)  # one at a time, as in `eps`
+        joint = [self._log_joint(row, level.alpha, level.sigma, self.prior) for row in rows]
+        return torch.stack([log.log_softmax(0)[list(classes)].sum() for log in joint])
+
+    def _log_joint(self, x: Tensor, alpha: float, sigma: float, prior: Tensor) -> Tensor:
+        """ln prior_k p_k(x) (K,) at x (1, C, H, W), up to a constant."""
+        variance = alpha**2 * self.stds**2 + sigma**2
+        square = (x - alpha * self.means).flatten(1).square().sum(1)
+        return prior.log() - square / (2 * variance) - self.means[0].numel() / 2 * variance.log()
 
     def decode(self, sample: Tensor) -> Tensor:
         return sample / 2 + 0.5

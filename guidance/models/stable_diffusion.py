@@ -13,8 +13,9 @@ from torch import Tensor
 from guidance.info import ModelInfo
 from guidance.models.attention import Rows, install
 from guidance.models.base import answered
+from guidance.models.classifier import FOLDER, NoisyClassifier
 from guidance.models.invariance import make_batch_invariant, padded
-from guidance.noise import NoiseTable
+from guidance.noise import Level, NoiseTable
 from guidance.prediction import Kind
 from guidance.protocol import Branch, Condition
 
@@ -26,12 +27,21 @@ LATENT_BOUND = 4.0
 class StableDiffusion:
     """One pipeline folder. Samples are float32 latents; the network computes in its own dtype."""
 
-    def __init__(self, pipeline: StableDiffusionPipeline, id: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        pipeline: StableDiffusionPipeline,
+        id: str,
+        device: torch.device,
+        classifier: NoisyClassifier | None = None,
+    ) -> None:
         pipeline.to(device)
         self.tokenizer, self.text_encoder = pipeline.tokenizer, pipeline.text_encoder.eval()
         self.unet = pipeline.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.vae = pipeline.vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         make_batch_invariant(self.unet)
+        self.classifier = None if classifier is None else classifier.eval().requires_grad_(False).to(device)
+        if self.classifier is not None:
+            make_batch_invariant(self.classifier)
         self.layers = install(self.unet)
         self.coarsest = 2 ** (len(self.unet.config.block_out_channels) - 1)
         self.unet_dtype, self.vae_dtype = self.unet.dtype, self.vae.dtype  # each asking walks every layer: 1 ms
@@ -43,18 +53,24 @@ class StableDiffusion:
 
     @classmethod
     def load(cls, source: str | Path, id: str, device: torch.device, dtype: torch.dtype) -> Self:
-        """Load a folder, or a hub id. Raises OSError or ValueError naming the file that is missing or broken."""
+        """Load a folder, or a hub id; a folder's `classifier/` too. Raises OSError or ValueError naming the file that is missing or broken."""
         pipeline = StableDiffusionPipeline.from_pretrained(
             source, dtype=dtype, safety_checker=None, requires_safety_checker=False, low_cpu_mem_usage=False
         )
         pipeline.set_progress_bar_config(disable=True)
-        return cls(pipeline, id, device)
+        folder = Path(source) / FOLDER
+        classifier = None
+        if folder.is_dir():  # float32 whatever the pipeline's: its gradients are small
+            classifier = NoisyClassifier.from_pretrained(folder, dtype=torch.float32, low_cpu_mem_usage=False)
+        return cls(pipeline, id, device, classifier)
 
     def _describe(self, id: str) -> ModelInfo:
         config, unet = self.scheduler_config, self.unet.config
         table = {name: config[name] for name in NoiseTable.model_fields if config.get(name) is not None}
         modules = (self.unet, self.vae, self.text_encoder)
         size = int(unet.sample_size) * self.factor
+        capabilities = {"null_condition", "condition_embedding", "attention"}
+        capabilities |= {"classifier"} if self.classifier else set()
         return ModelInfo(
             id=id,
             family="stable_diffusion",
@@ -65,8 +81,9 @@ class StableDiffusion:
             max_size=4 * size,
             data="latent",
             data_bound=LATENT_BOUND,
-            capabilities=frozenset({"null_condition", "condition_embedding", "attention"}),
+            capabilities=frozenset(capabilities),
             layers=self.layers,
+            classes=self.classifier.classes if self.classifier else (),
             prediction_type=KINDS[config.get("prediction_type", "epsilon")],
             noise=NoiseTable(**table),
             parameters=sum(parameter.numel() for module in modules for parameter in module.parameters()),
@@ -122,6 +139,14 @@ class StableDiffusion:
             return None
         _, _, height, width = branches[0].x.shape
         return Rows([branch.attention for branch in branches], (height, width), self.coarsest)
+
+    def log_probability(self, x: Tensor, level: Level, classes: Sequence[int]) -> Tensor:
+        if self.classifier is None:
+            raise ValueError(f"{self.info.id} has no classifier")
+        rows = padded(x.float().contiguous())  # channels_last rows would depend on their batch
+        t = torch.full((len(rows),), level.t, dtype=torch.float32, device=self.device)
+        log: Tensor = self.classifier(rows, t)
+        return log[: len(x), list(classes)].sum(1)
 
     def decode(self, sample: Tensor) -> Tensor:
         latents = (sample / self.vae.config.scaling_factor).to(self.vae_dtype)

@@ -19,6 +19,7 @@ TEXT = ModelInfo(
     data="latent",
     capabilities=frozenset(CAPABILITIES),
     layers=("down.0.0", "mid.0", "up.0.0"),
+    classes=("red", "star"),
     prediction_type="eps",
     noise=NoiseTable(),
 )
@@ -30,6 +31,7 @@ LABELS = TEXT.model_copy(
         "labels": ("red", "green"),
         "data": "pixel",
         "capabilities": frozenset({"null_condition"}),
+        "classes": (),
     }
 )
 
