@@ -184,7 +184,7 @@ class ModelInfo(BaseModel):
 
     def _sampler_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         found = []
-        for reason in self._solver_reasons(guidance, sampler):
+        for reason in solver_reasons(guidance, sampler):
             found.append(Problem("/sampler/type", "unsupported_sampler", reason))
         spacing = sampler.resolved_spacing(self.noise)
         if spacing == "karras" and not sampler.karras:
@@ -201,20 +201,21 @@ class ModelInfo(BaseModel):
             found.append(Problem("/sampler/type", "unsupported_sampler", detail))
         return found
 
-    def _solver_reasons(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[str]:
-        """Why stages that work on the solver's step cannot work on that of `sampler`."""
-        reasons = []
-        methods: list[type[Sampler]] = list(get_args(get_args(AnySampler)[0]))
-        for stage in (guidance.combiner, *guidance.energy):
-            if stage.first_order and not sampler.first_order:
-                solvers = ", ".join(method.type_name() for method in methods if method.first_order)
-                reasons.append(f"{stage.type} needs a first-order sampler ({solvers}), and {sampler.type} is not")
-        movable = ", ".join(method.type_name() for method in methods if method.movable and method.calls_per_step == 1)
-        for energy in guidance.energy:
-            if energy.moves and (not sampler.movable or sampler.calls_per_step > 1):
-                reasons.append(f"{energy.type} moves x between steps of one evaluation ({movable}), not {sampler.type}'s")
-            if isinstance(energy, Classifier) and energy.form == "mean" and sampler.type != "ddpm":
-                reasons.append(f"form = mean is of the sampler ddpm's variance, and the sampler is {sampler.type}")
-        if guidance.travel and not sampler.movable:
-            reasons.append(f"{guidance.travel.type} puts noise back between steps, which {sampler.type} does not see")
-        return reasons
+
+def solver_reasons(guidance: GuidanceSpec, sampler: AnySampler) -> list[str]:
+    """Why stages that work on the solver's step cannot work on that of `sampler`."""
+    reasons = []
+    methods: list[type[Sampler]] = list(get_args(get_args(AnySampler)[0]))
+    for stage in (guidance.combiner, *guidance.energy):
+        if stage.first_order and not sampler.first_order:
+            solvers = ", ".join(method.type_name() for method in methods if method.first_order)
+            reasons.append(f"{stage.type} needs a first-order sampler ({solvers}), and {sampler.type} is not")
+    movable = ", ".join(method.type_name() for method in methods if method.movable and method.calls_per_step == 1)
+    for energy in guidance.energy:
+        if energy.moves and (not sampler.movable or sampler.calls_per_step > 1):
+            reasons.append(f"{energy.type} moves x between steps of one evaluation ({movable}), not {sampler.type}'s")
+        if isinstance(energy, Classifier) and energy.form == "mean" and sampler.type != "ddpm":
+            reasons.append(f"form = mean is of the sampler ddpm's variance, and the sampler is {sampler.type}")
+    if guidance.travel and not sampler.movable:
+        reasons.append(f"{guidance.travel.type} puts noise back between steps, which {sampler.type} does not see")
+    return reasons

@@ -35,7 +35,7 @@ def _checked(url: str) -> str:
 
 def _refusal(sentence: str, width: int = 0, height: int = 0, bound: int = 0, size: int = 0) -> PydanticCustomError:
     context = {"width": width, "height": height, "bound": bound, "size": size}
-    return PydanticCustomError("picture", "the picture " + sentence, context)  # type: ignore[arg-type]
+    return PydanticCustomError("picture", "the picture " + sentence, context)
 
 
 def _bytes(url: str) -> bytes:

@@ -88,7 +88,7 @@ def _asked(guidance: GuidanceSpec, weight: float | None) -> frozenset[str]:
 
 
 def _nfe(guidance: GuidanceSpec, asked: frozenset[str], weight: float | None, index: int, count: int) -> int:
-    """Evaluations of the combiner, of the perturbations those that it does not ask for anyway, and again for gradients."""
+    """Evaluations of the combiner, of the perturbations those it does not ask for anyway, and again for gradients."""
     terms = [term.branches for term in guidance.perturbation if term.active(index, count)]
     extra = frozenset[str]().union(*terms) - asked
     own = len(asked) if weight is None else guidance.combiner.evaluations(asked, weight, index, count)

@@ -1,4 +1,4 @@
-"""Time travel: steps taken again from noise put back. Lugmayr et al. 2022, arXiv:2201.09865; Yu et al. 2023, algorithm 2."""
+"""Time travel: steps taken again from noise put back. Lugmayr et al. 2022, arXiv:2201.09865."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class TimeTravel(Stage):
-    """Take each step of a window several times, noise put back in between: the picture settles to what guides it.
+    """Take each step of a window several times, noise put back in between: it settles to what guides it.
 
-    After a step from x to x': x = alpha / alpha' x' + sqrt(sigma^2 - (alpha / alpha')^2 sigma'^2) n, and the step again.
+    From x' after a step: x = alpha / alpha' x' + sqrt(sigma^2 - (alpha / alpha')^2 sigma'^2) n; then the step again.
     RePaint's resampling, FreeDoM's time travel, universal guidance's self-recurrence.
     """
 

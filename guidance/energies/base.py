@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -32,6 +32,19 @@ class Estimate:
     model: Model
     tape: Tape
 
+    @property
+    def denoised(self) -> Tensor:
+        """The guided denoised estimate (1, C, H, W), off the graph."""
+        return self.guided.denoised.detach()
+
+    def gradient(self, energy: Callable[[Tensor], Tensor]) -> Asking[tuple[Tensor, Tensor]]:
+        """Value, 0-dim, and gradient in x (1, C, H, W) of an energy of the denoised estimate: through the network."""
+        from torch import enable_grad
+
+        with enable_grad():
+            value = energy(self.guided.denoised)
+        gradient = yield from self.tape.gradient(value)
+        return value.detach(), gradient
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from pydantic import Field
 from guidance.energies.base import Effect, Energy, Estimate
 from guidance.losses import ClassName, indices
 from guidance.protocol import Asking
-from guidance.stage import Preset
 
 
 class Classifier(Energy):

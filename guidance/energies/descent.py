@@ -24,7 +24,9 @@ class Descent(Energy):
     def _augmentable(self) -> Self:
         aligned = [loss.type for loss in self.losses if loss.aligned]
         if self.augmentation and aligned:
-            raise ValueError(f"augmentation moves the picture, which {aligned[0]} compares place by place: leave it out")
+            raise ValueError(
+                f"augmentation moves the picture, which {aligned[0]} compares place by place: leave it out"
+            )
         return self
 
     def needed(self) -> frozenset[str]:

@@ -35,7 +35,9 @@ class DPS(Shift):
             "FreeDoM beside CFG at 7.5, steps of the middle taken 3 times; replace the loss by your own",
             {
                 "schedule": {"type": "constant", "weight": 7.5},
-                "energy": [{"type": "dps", "rule": "guidance", "scale": 0.2, "start": 0.3, "stop": 0.7, "losses": [STAND_IN]}],
+                "energy": [
+                    {"type": "dps", "rule": "guidance", "scale": 0.2, "start": 0.3, "stop": 0.7, "losses": [STAND_IN]}
+                ],
                 "travel": {"type": "time_travel", "low": 0.3, "high": 0.6, "repeats": 3},
             },
             "Yu et al. 2023, arXiv:2303.09833, as in its Stable Diffusion code",
@@ -45,7 +47,13 @@ class DPS(Shift):
             "DPS with random augmentation, Polyak steps and time travel; replace the loss by your own",
             {
                 "energy": [
-                    {"type": "dps", "rule": "polyak", "scale": 2.0, "augmentation": {"copies": 20}, "losses": [STAND_IN]}
+                    {
+                        "type": "dps",
+                        "rule": "polyak",
+                        "scale": 2.0,
+                        "augmentation": {"copies": 20},
+                        "losses": [STAND_IN],
+                    }
                 ],
                 "travel": {"type": "time_travel", "low": 0.3, "high": 0.8, "repeats": 10},
             },
@@ -55,5 +63,5 @@ class DPS(Shift):
 
     type: Literal["dps"] = "dps"
 
-    def energy(self, estimate: Estimate) -> Tensor:
-        return self.loss(estimate.guided.denoised, estimate).sum()
+    def energy(self, denoised: Tensor, estimate: Estimate) -> Tensor:
+        return self.loss(denoised, estimate).sum()

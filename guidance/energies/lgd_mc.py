@@ -27,10 +27,9 @@ class LGDMC(Shift):
     samples: int = Field(4, ge=1, le=32, description="guesses a gradient")
     spread: float = Field(1.0, ge=0, le=10, description="of r; 0 with one sample is DPS")
 
-    def energy(self, estimate: Estimate) -> Tensor:
+    def energy(self, denoised: Tensor, estimate: Estimate) -> Tensor:
         from torch import cat, logsumexp
 
-        denoised, step = estimate.guided.denoised, estimate.step
-        radius = self.spread * step.level.sigma
+        step, radius = estimate.step, self.spread * estimate.step.level.sigma
         guesses = [denoised + radius * step.noise_like(denoised) for _ in range(self.samples)]
         return math.log(self.samples) - logsumexp(-self.loss(cat(guesses), estimate), 0)

@@ -12,7 +12,7 @@ from guidance.protocol import Asking
 
 
 class MPGD(Descent):
-    """Move the denoised estimate down the gradient of a loss and keep the predicted noise: no way back through the network.
+    """Move the denoised estimate down the gradient of a loss and keep the predicted noise: no gradient of the network.
 
     x' = alpha' (D - scale grad_D loss(D)) + sigma' eps. A first-order step that keeps the share r of the noise goes
     there from D - scale / (1 - r) grad_D loss(D), which is what is handed to the solver.
@@ -23,13 +23,14 @@ class MPGD(Descent):
     first_order: ClassVar[bool] = True
 
     type: Literal["mpgd"] = "mpgd"
-    scale: float = Field(1.0, ge=0, le=1e6, description="0 is off")
+    scale: float = Field(3.0, ge=0, le=1e6, description="0 is off")
 
     def active(self, index: int, count: int) -> bool:
         return self.scale != 0 and super().active(index, count)
 
     def act(self, estimate: Estimate) -> Asking[Effect]:
         yield from ()
-        loss, gradient = self.slope(estimate.guided.denoised, estimate)
-        estimate.step.notes |= {"loss": loss, "loss_gradient_norm": gradient.norm()}
+        loss, gradient = self.slope(estimate.denoised, estimate)
+        notes = estimate.step.notes
+        notes["loss"], notes["loss_gradient_norm"] = loss, gradient.norm()
         return Effect(denoised=-self.scale / (1 - estimate.step.kept) * gradient)

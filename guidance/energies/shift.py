@@ -27,8 +27,8 @@ class Shift(Descent):
     c = alpha' (1 - alpha^2 / alpha'^2) / sigma^2 (FreeDoM, CLIP); `polyak` scale ||eps|| / ||g||^2 (Shen et al.).
     """
 
-    rule: Rule = Field("guidance", description="how the length of the move is found")
-    scale: float = Field(0.2, ge=0, le=1e6, description="of the rule; 0 is off")
+    rule: Rule = Field("constant", description="how the length of the move is found")
+    scale: float = Field(1.0, ge=0, le=1e6, description="of the rule; 0 is off")
 
     @property
     def through_network(self) -> bool:
@@ -46,18 +46,14 @@ class Shift(Descent):
         return self.scale != 0 and super().active(index, count)
 
     @abstractmethod
-    def energy(self, estimate: Estimate) -> Tensor:
-        """The 0-dim number whose gradient is taken, on the graph of the tape."""
+    def energy(self, denoised: Tensor, estimate: Estimate) -> Tensor:
+        """The 0-dim number whose gradient is taken, of the denoised estimate (1, C, H, W)."""
 
     def act(self, estimate: Estimate) -> Asking[Effect]:
-        from torch import enable_grad
-
-        with enable_grad():
-            energy = self.energy(estimate)
-        gradient = yield from estimate.tape.gradient(energy)
+        energy, gradient = yield from estimate.gradient(lambda denoised: self.energy(denoised, estimate))
         length = self.length(gradient, estimate)
         notes = estimate.step.notes
-        notes["loss"], notes["loss_gradient_norm"] = energy.detach(), gradient.norm()
+        notes["loss"], notes["loss_gradient_norm"] = energy, gradient.norm()
         notes["loss_shift_norm"] = length * gradient.norm()
         return Effect(after=-length * gradient)
 
@@ -66,7 +62,7 @@ class Shift(Descent):
         step, here, after = estimate.step, estimate.step.level, estimate.step.after
         eps, size = estimate.guided.eps.detach(), gradient.norm()
         if self.rule == "constant":
-            factor = size.new_tensor(self.scale)
+            factor: Tensor = size.new_tensor(self.scale)
         elif self.rule == "signal":
             factor = size.new_tensor(self.scale * here.alpha)
         elif self.rule == "guidance":
@@ -82,5 +78,5 @@ class Shift(Descent):
         """||eps_c - eps_u||; 0 where guidance is off, and there is none."""
         if "uncond" not in estimate.seen:
             return like.new_zeros(())
-        return (estimate.seen["cond"].eps.detach() - estimate.seen["uncond"].eps.detach()).norm()
-
+        difference: Tensor = (estimate.seen["cond"].eps - estimate.seen["uncond"].eps).norm()
+        return difference.detach()

@@ -27,7 +27,9 @@ class Universal(Descent):
     type: Literal["universal"] = "universal"
     forward: float = Field(1.0, ge=0, le=1e6, description="weight of forward guidance; 0 is off")
     steps: int = Field(0, ge=0, le=100, description="of backward guidance; 0 is off")
-    rate: float = Field(0.1, gt=0, le=1e6, description="length of a step of backward guidance, in units of its gradient")
+    rate: float = Field(
+        0.1, gt=0, le=1e6, description="length of a step of backward guidance, in units of its gradient"
+    )
 
     def active(self, index: int, count: int) -> bool:
         return (self.forward != 0 or self.steps > 0) and super().active(index, count)
@@ -37,23 +39,19 @@ class Universal(Descent):
         return self.forward != 0
 
     def act(self, estimate: Estimate) -> Asking[Effect]:
-        guided, level, notes = estimate.guided.denoised, estimate.step.level, estimate.step.notes
-        change = guided.new_zeros(guided.shape)
+        level, notes = estimate.step.level, estimate.step.notes
+        change = estimate.denoised.new_zeros(())
         if self.steps:
             notes["loss"], change = self._backward(estimate)
         if self.forward:
-            from torch import enable_grad
-
-            with enable_grad():
-                loss = self.loss(guided, estimate).sum()
-            gradient = yield from estimate.tape.gradient(loss)
-            notes["loss"], notes["loss_gradient_norm"] = loss.detach(), gradient.norm()
+            loss, gradient = yield from estimate.gradient(lambda denoised: self.loss(denoised, estimate).sum())
+            notes["loss"], notes["loss_gradient_norm"] = loss, gradient.norm()
             change = change - self.forward * level.sigma * level.ratio * gradient
         return Effect(denoised=change)
 
     def _backward(self, estimate: Estimate) -> tuple[Tensor, Tensor]:
         """The loss at D, and Delta (1, C, H, W)."""
-        start = denoised = estimate.guided.denoised.detach()
+        start = denoised = estimate.denoised
         losses = []
         for _ in range(self.steps):
             loss, slope = self.slope(denoised, estimate)

@@ -34,7 +34,10 @@ class Augmentation(BaseModel):
     )
 
     def applied(self, image: Tensor, generator: Generator, of_pixels: bool) -> Tensor:
-        """(copies, C, H, W): random changes of one picture (1, C, H, W), drawn on the host. Latents keep their colour."""
+        """(copies, C, H, W): random changes of one picture (1, C, H, W), drawn on the host.
+
+        Latents are not recoloured: their channels are no colours.
+        """
         from torch import cat
 
         changes = [CHANGES[name] for name in self.changes if of_pixels or name != "colour"]
@@ -55,7 +58,7 @@ def _uniform(generator: Generator, count: int) -> list[float]:
 
 
 def recoloured(image: Tensor, generator: Generator) -> Tensor:
-    """Brightness by up to a quarter of the range, saturation by 0 to 2, contrast by 1/2 to 3/2; of pixels in [-1, 1]."""
+    """Brightness by up to a quarter of the range, saturation by 0 to 2, contrast by 1/2 to 3/2; pixels in [-1, 1]."""
     bright, saturation, contrast = _uniform(generator, 3)
     image = image + (bright - 0.5)
     grey = image.mean(1, keepdim=True)

@@ -71,7 +71,6 @@ class Loss(Stage):
         return {}
 
 
-
 def indices(named: Sequence[ClassName], known: Sequence[str]) -> list[int]:
     """Places of classes among those a model knows. ValueError for one that it does not know."""
     return [name if isinstance(name, int) else known.index(name) for name in named]

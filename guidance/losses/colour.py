@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Colour(Loss):
     """How far the mean colour of the picture, or of a rectangle in it, is from the one that is wanted.
 
-    || mean over the rectangle of the pixels - colour ||, colours in [-1, 1] a channel.
+    sqrt(n) || mean over the rectangle's n pixels - colour ||, colours in [-1, 1] a channel: the distance to the nearest
+    picture that has this mean, so that its steps are as long as those of `match`.
     """
 
     paper: ClassVar[str] = "a statistic of the clean picture, after Yu et al. 2023, arXiv:2303.09833"
@@ -42,8 +43,10 @@ class Colour(Loss):
     def value(self, clean: Clean) -> Tensor:
         height, width = clean.pixels.shape[2:]
         rows, columns = _cells(self.top, self.bottom, height), _cells(self.left, self.right, width)
-        mean = clean.pixels[:, :, rows, columns].mean((2, 3))
-        return (mean - mean.new_tensor(self.rgb)).norm(dim=1)
+        region = clean.pixels[:, :, rows, columns].flatten(2)
+        away = region.mean(2) - region.new_tensor(self.rgb)
+        distance: Tensor = region.shape[2] ** 0.5 * away.norm(dim=1)
+        return distance
 
 
 def _cells(low: float, high: float, count: int) -> slice:

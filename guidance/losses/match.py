@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Match(Loss):
     """How far the picture, seen through an operator, is from a reference: inpainting, super-resolution, deblurring.
 
-    || A(x0) - y ||, pixels in [-1, 1]; or half its square. A is the identity, a mask, an average over blocks, or a blur.
+    || A(x0) - y ||, pixels in [-1, 1], or half its square. A: the identity, a mask, the mean over blocks, or a blur.
     """
 
     paper: ClassVar[str] = "Chung et al. 2022, arXiv:2209.14687"

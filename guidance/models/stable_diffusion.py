@@ -131,7 +131,8 @@ class StableDiffusion:
         output = answered(network, x, branches)
         if asked is not None:
             asked.check()
-        return list(output.to(self.dtype, memory_format=torch.contiguous_format).split(1))
+        rows: list[Tensor] = list(torch.split(output.to(self.dtype, memory_format=torch.contiguous_format), 1))
+        return rows
 
     def _asked(self, branches: Sequence[Branch]) -> Rows | None:
         """What the rows ask of the network's attention; None where none does."""

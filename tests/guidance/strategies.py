@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Collection
 from typing import Any, TypeVar
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from pydantic import ValidationError
 
-from guidance.info import CAPABILITIES
+from guidance.info import CAPABILITIES, solver_reasons
+from guidance.picture import data_url
 from guidance.registry import members
 from guidance.samplers import Sampler
 from guidance.spec import GuidanceSpec
 from guidance.stage import Stage
+from guidance.time_travel import TimeTravel
 
 LAW = settings(deadline=None, derandomize=True, max_examples=40)
 """How hypothesis tries a property here: the same examples in every run, and no clock."""
@@ -31,6 +34,21 @@ LONGEST = 7
 
 Method = TypeVar("Method", bound=Stage)
 
+PICTURE = data_url(
+    base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGOIqpgGAAKYAWkZJYbOAAAAAElFTkSuQmCC")
+)
+"""One grey pixel, which stands for a picture of any size."""
+
+LOSSES = [{"type": "colour"}, {"type": "label", "labels": [0]}, {"type": "match", "image": PICTURE}]
+REQUIRED: dict[str, Any] = {"labels": [0], "losses": LOSSES[:1], "image": PICTURE}
+"""A value for each field that has no default."""
+
+
+def plain(method: type[Method]) -> Method:
+    """`method` as it is when a client names nothing that may be left out."""
+    asked = method.model_json_schema()["required"]
+    return method.model_validate({name: REQUIRED[name] for name in asked if name != "type"})
+
 
 def weights() -> SearchStrategy[float]:
     """Legal guidance weights; the ones with shortcuts and the extremes are drawn often."""
@@ -41,6 +59,7 @@ def drawn(method: type[Method], **fixed: Any) -> SearchStrategy[Method]:
     """Instances of `method` with every parameter anywhere in its legal range; `fixed` ones as given."""
     schema = method.model_json_schema()
     properties, defs = schema["properties"], schema.get("$defs", {})
+    fixed = {name: value for name, value in REQUIRED.items() if name in properties and name == "labels"} | fixed
     free = {name: _values(field, defs) for name, field in properties.items() if name not in {"type", *fixed}}
     return st.fixed_dictionaries(free).map(lambda fields: _legal(method, _in_order(fields | fixed)))
 
@@ -56,8 +75,8 @@ def specs(able: Collection[str] = CAPABILITIES) -> SearchStrategy[GuidanceSpec]:
     fields: dict[str, SearchStrategy[Any]] = {
         name: fitting(name, 1).map(lambda one: one[0]) for name in ("combiner", "schedule")
     }
-    fields |= {name: fitting(name, 0) for name in ("condition", "perturbation", "correction")}
-    fields["reuse"] = fitting("reuse", 0).map(lambda one: one[0] if one else None)
+    fields |= {name: fitting(name, 0) for name in ("condition", "perturbation", "correction", "energy")}
+    fields |= {name: fitting(name, 0).map(lambda one: one[0] if one else None) for name in ("travel", "reuse")}
     return st.fixed_dictionaries(fields).map(_spec)
 
 
@@ -69,11 +88,18 @@ def runs(
     def with_sampler(guidance: GuidanceSpec) -> SearchStrategy[tuple[GuidanceSpec, Sampler]]:
         length = guidance.schedule.length
         fitting = samplers(steps if length is None else st.just(length))
-        if guidance.combiner.first_order:
-            fitting = fitting.filter(lambda sampler: sampler.first_order)
-        return st.tuples(st.just(guidance), fitting)
+        if guidance.travel or guidance.energy:  # long ones take their steps often
+            guidance = guidance.model_copy(update={"travel": guidance.travel and TimeTravel(repeats=2)})
+        kinds = guidance_solvers(guidance)
+        return st.tuples(st.just(guidance), fitting.filter(lambda sampler: sampler.type_name() in kinds))
 
     return specs(able).flatmap(with_sampler)
+
+
+def guidance_solvers(guidance: GuidanceSpec) -> set[str]:
+    """The samplers that every stage of a spec can work with."""
+    sampled = [method for method in members("sampler") if issubclass(method, Sampler)]
+    return {method.type_name() for method in sampled if not solver_reasons(guidance, method())}  # type: ignore[arg-type]
 
 
 def samplers(steps: SearchStrategy[int]) -> SearchStrategy[Sampler]:
@@ -89,6 +115,10 @@ def _knows_its_spacing(sampler: Sampler) -> bool:
 
 def _values(schema: dict[str, Any], defs: dict[str, Any]) -> SearchStrategy[Any]:
     """Whatever `schema` allows; `defs` are the definitions it may refer to."""
+    if schema.get("format") == "data-url":
+        return st.just(PICTURE)
+    if "discriminator" in schema:  # losses: the one union within a method
+        return st.sampled_from(LOSSES)
     if "$ref" in schema:
         return _values(defs[schema["$ref"].rpartition("/")[2]], defs)
     if "anyOf" in schema:
@@ -106,7 +136,9 @@ def _values(schema: dict[str, Any], defs: dict[str, Any]) -> SearchStrategy[Any]
         parts = {name: _values(told.get(name, part), defs) for name, part in schema["properties"].items()}
         return st.fixed_dictionaries(parts)
     if schema["type"] == "string":
-        return st.just("mid") if "pattern" in schema else st.sampled_from(["a star", "a small red square"])
+        if "pattern" in schema:
+            return st.just("#37b24d" if "#" in schema["pattern"] else "mid")
+        return st.sampled_from(["a star", "a small red square"])
     simple: dict[str, SearchStrategy[Any]] = {"null": st.none(), "boolean": st.booleans()}
     return simple[schema["type"]] if schema["type"] in simple else _numbers(schema)
 

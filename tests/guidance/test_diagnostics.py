@@ -135,7 +135,9 @@ def test_values_along_a_trajectory_are_the_closed_form() -> None:
 def test_off_gathers_nothing(detail: Literal["off", "summary", "full"], rows: int) -> None:
     diagnostics = Diagnostics(detail, 1.0)
     step = a_step()
-    diagnostics.record(Call(0, 0, 0, 0, False, LEVEL, LEVEL, CLEAN, 3.0, 1), {"cond": said(COND)}, said(COND), step.notes, Cost())
+    diagnostics.record(
+        Call(0, 0, 0, 0, False, LEVEL, LEVEL, CLEAN, 3.0, 1), {"cond": said(COND)}, said(COND), step.notes, Cost()
+    )
     found = diagnostics.columns()
     assert (bool(found), len(found.get("step", []))) == (bool(rows), rows)
     assert bool(summary(found)) == bool(rows)
