@@ -23,13 +23,14 @@ SUFFIX = ";base64,"
 
 
 def _checked(url: str) -> str:
-    """ValueError naming what is wrong with a data URL; the file's header is read, not its pixels."""
+    """ValueError naming what is wrong with a data URL. The size is read before the pixels are."""
     data = _bytes(url)
     if len(data) > MAX_BYTES:
         raise _refusal("is {size} bytes; the most is {bound}", size=len(data), bound=MAX_BYTES)
     width, height = size(url)
     if max(width, height) > MAX_SIDE:
         raise _refusal("is {width} x {height} pixels; the longest side may have {bound}", width, height, MAX_SIDE)
+    _decoded(url)
     return url
 
 
@@ -58,6 +59,14 @@ def _open(url: str) -> PIL.Image.Image:
         raise _refusal(f"is no {kind} file that can be read") from None
 
 
+def _decoded(url: str) -> PIL.Image.Image:
+    with _open(url) as image:
+        try:
+            return image.convert("RGBA")
+        except (OSError, ValueError, SyntaxError):
+            raise _refusal("is cut short, or broken") from None
+
+
 def size(url: str) -> tuple[int, int]:
     """(width, height) in pixels."""
     with _open(url) as image:
@@ -71,8 +80,7 @@ def pixels(url: str) -> Tensor:
     import PIL.Image
     import torch
 
-    with _open(url) as image:
-        coloured = image.convert("RGBA")
+    coloured = _decoded(url)
     flat = PIL.Image.alpha_composite(PIL.Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
     return torch.from_numpy(np.array(flat)).permute(2, 0, 1)[None].float() / 127.5 - 1
 

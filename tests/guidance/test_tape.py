@@ -31,7 +31,9 @@ def twice(x: Tensor) -> Asking[Tensor]:
     return (first * second).sin() + third * x
 
 
-def taped(of: Callable[[Tensor], Asking[Tensor]], x: Tensor, value: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+def taped(
+    of: Callable[[Tensor], Asking[Tensor]], x: Tensor, value: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
     """Value and gradient by the tape."""
 
     def run() -> Any:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from guidance.models.gaussians import Gaussians
-from guidance.noise import CLEAN, Level
+from guidance.noise import Level
 from guidance.pipeline import Guided, Pipeline
 from guidance.plan import Call
 from guidance.protocol import Branch, Condition, Step, drive
