@@ -53,6 +53,12 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "sag": lambda r: {"scale": r.uniform(0, 2), "base": r.choice(["cond", "uncond"])},
     "seg": lambda r: {"scale": r.uniform(0, 5), "sigma": r.choice([None, r.uniform(0.1, 100)])},
     "skip_layer": lambda r: {"scale": r.uniform(0, 3), "start": r.uniform(0, 0.4), "stop": r.uniform(0.5, 1)},
+    "classifier": lambda r: {"labels": [r.randrange(4)], "scale": r.uniform(0, 3)},
+    "dps": lambda r: {"losses": [_loss(r)], "rule": r.choice(["constant", "signal", "noise"]), "start": r.uniform(0, 0.5)},
+    "lgd_mc": lambda r: {"losses": [_loss(r)], "samples": r.randint(1, 3), "start": r.uniform(0, 0.5)},
+    "mpgd": lambda r: {"losses": [_loss(r)], "scale": r.uniform(0, 5)},
+    "universal": lambda r: {"losses": [_loss(r)], "forward": r.choice([0, 1]), "steps": r.randint(0, 2)},
+    "time_travel": lambda r: {"repeats": 2, "low": r.uniform(0, 0.5), "high": r.uniform(0.6, 1)},
     "ho_salimans": lambda r: {"v": r.random()},
     "ddim": lambda r: {"eta": r.choice([0, r.random()])},
 }
@@ -97,15 +103,26 @@ def _guidance(random: Random, steps: int, combiner: type[Combiner]) -> Body:
         guidance["schedule"] = schedule = _drawn(random, random.choice(members("schedule")))
         if schedule["type"] == "per_step":
             schedule["weights"] = [random.choice([None, random.uniform(1, 10)]) for _ in range(steps)]
-    for stage in ("condition",) if combiner.first_order else ("condition", "perturbation", "correction"):
+    for stage in ("condition",) if combiner.first_order else ("condition", "perturbation", "correction", "energy"):
         kinds = members(stage)
         chosen = random.sample(kinds, random.randint(0, min(2, len(kinds))))
         guidance[stage] = [_drawn(random, method) for method in chosen]
     reuses = [method for method in members("reuse") if issubclass(method, Reuse)]
     fitting = [method for method in reuses if method.combiners is None or combiner.type_name() in method.combiners]
+    if random.random() < 0.2:
+        guidance["travel"] = _drawn(random, random.choice(members("travel")))
     if random.random() < 0.3:
         guidance["reuse"] = _drawn(random, random.choice(fitting))
     return guidance
+
+
+def _loss(random: Random) -> Body:
+    name = random.choice([method.type_name() for method in members("loss")])
+    if name == "label":
+        return {"type": name, "labels": [random.randrange(4)]}
+    if name == "match":  # four cells of an image of 64 or 16 pixels: the size decides which model it fits
+        return {"type": name, "operator": "downscale", "factor": 16, "image": BLOCKS}
+    return {"type": name, "colour": f"#{random.randrange(2**24):06x}"}
 
 
 def _prompt(random: Random) -> Body:
