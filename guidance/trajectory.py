@@ -121,6 +121,7 @@ class Trajectory:
             guided = correction.correct(guided, seen, step)
         self.nfe_done += self.cost.evaluations
         self.diagnostics.record(call, seen, guided, step.notes, self.cost)
+        self.diagnostics.keep(call, step.pictures)
         self.cost = Cost()
         return guided
 
