@@ -25,7 +25,12 @@ def generate(
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", min=1)] = None,
     model: Annotated[str | None, typer.Option(help="Model id. Default: the service's.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What to move away from.")] = None,
-    diagnostics: Annotated[Path | None, typer.Option(help="Also write the per-step diagnostics (JSON) here.")] = None,
+    diagnostics: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the per-step diagnostics (JSON) here, and beside it pictures of what methods saw."
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option(envvar="GUIDEPOST_URL", help="The service. " + WHERE)] = None,
 ) -> None:
     """Draw a prompt. Uses a running service; without one the model is loaded and run in this process.
@@ -35,6 +40,7 @@ def generate(
       guidepost generate "a large red circle" -o circle.png --seed 7
       guidepost generate "a blue star" --guidance '{"schedule": {"type": "constant", "weight": 4}}' --n 4
       guidepost generate "a green ring" --guidance cfg_warmup_cosine --sampler dpmpp_2m --steps 20
+      guidepost generate "a red star above a blue circle" --guidance s_cfg --diagnostics steps.json
       guidepost generate 1 --model gaussians --url http://127.0.0.1:8000
     """
     from cli.run import complain, run
@@ -59,6 +65,10 @@ def generate(
     if diagnostics:
         diagnostics.write_text(json.dumps(finished.diagnostics))
         typer.echo(str(diagnostics))
+        for picture in finished.pictures:
+            place = diagnostics.with_name(f"{diagnostics.stem}-{picture.index}-{picture.name}.png")
+            place.write_bytes(picture.data)
+            typer.echo(str(place))
 
 
 def read_guidance(text: str | None) -> dict[str, Any] | None:

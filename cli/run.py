@@ -28,9 +28,19 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """What a method saw while image `index` was made."""
+
+    index: int
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Finished:
     images: list[Image]
     diagnostics: Json | None
+    pictures: list[Picture]
     usage: Json
 
 
@@ -68,7 +78,12 @@ def through_service(service: Service, request: Json, on_progress: OnProgress) ->
     accept = MEDIA[job["request"]["output"]["format"]]
     images = [Image(service.fetch(image["url"], accept), image["seed"]) for image in job["images"]]
     diagnostics = service.get(job["links"]["diagnostics"]) if job["request"]["diagnostics"] != "off" else None
-    return Finished(images, diagnostics, job["usage"])
+    pictures = [
+        Picture(image["index"], picture["name"], service.fetch(picture["url"], MEDIA["png"]))
+        for image in (diagnostics or {"images": ()})["images"]
+        for picture in image.get("pictures", ())
+    ]
+    return Finished(images, diagnostics, pictures, job["usage"])
 
 
 def in_process(request: Json, on_progress: OnProgress) -> Finished:
@@ -83,7 +98,9 @@ def in_process(request: Json, on_progress: OnProgress) -> Finished:
         raise Refused({"title": "the request cannot be run", "errors": errors}) from error
     except (GenerationFailed, ModelError) as error:
         raise Refused({"title": str(error)}) from error
-    return Finished([Image(image.data, image.seed) for image in result.images], result.diagnostics, result.usage)
+    images = [Image(image.data, image.seed) for image in result.images]
+    pictures = [Picture(index, one.name, one.data) for index, drawn in result.pictures.items() for one in drawn]
+    return Finished(images, result.diagnostics, pictures, result.usage)
 
 
 @contextmanager

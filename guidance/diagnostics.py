@@ -1,11 +1,14 @@
-"""Numbers of each evaluation of a trajectory: gathered on the device as it runs, moved to the host once at its end."""
+"""Numbers and pictures of a trajectory: gathered on the device as it runs, moved to the host once at its end."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from guidance.album import Album
+from guidance.pictures import Frame, Picture
 from guidance.plan import Call
 from guidance.prediction import Prediction
 
@@ -87,7 +90,7 @@ class Cost:
 
 
 class Diagnostics:
-    """One trajectory's numbers. `off` gathers nothing."""
+    """One trajectory's numbers and, in `full`, its pictures. `off` gathers nothing."""
 
     def __init__(self, detail: Detail, data_bound: float) -> None:
         self.detail = detail
@@ -95,6 +98,7 @@ class Diagnostics:
         self._host: list[dict[str, float]] = []
         self._device: list[Tensor] = []
         self._notes: list[dict[str, Any]] = []
+        self._album = Album()
 
     def record(
         self, call: Call, seen: dict[str, Prediction], guided: Prediction, notes: dict[str, Any], cost: Cost
@@ -111,6 +115,15 @@ class Diagnostics:
         )
         self._device.append(self._measure(seen, guided))
         self._notes.append(dict(notes))
+
+    def keep(self, call: Call, pictures: Mapping[str, Picture]) -> None:
+        """Keep what a step's first evaluation left."""
+        if self.detail == "full" and call.within == 0:
+            self._album.keep(call.step, call.level.ratio, pictures)
+
+    def pictures(self) -> dict[str, list[Frame]]:
+        """The pictures over the steps, by name; the only transfer of theirs from the device."""
+        return self._album.frames()
 
     def _measure(self, seen: dict[str, Prediction], guided: Prediction) -> Tensor:
         import torch
@@ -136,7 +149,7 @@ class Diagnostics:
         )
 
     def columns(self) -> dict[str, list[float | None]]:
-        """One list per column, an entry per evaluation; the only transfer from the device."""
+        """One list per column, an entry per evaluation; the only transfer of theirs from the device."""
         if not self._host:
             return {}
         import torch

@@ -58,7 +58,7 @@ class Pipeline:
         effects: list[Effect] = []
         for energy in energies:
             effects.append((yield from energy.act(estimate)))
-        for kept in (step.memory, step.notes):
+        for kept in (step.memory, step.notes, step.pictures):
             kept.update(cut(kept))
         prediction = cut(guided.prediction)
         for effect in effects:

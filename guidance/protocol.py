@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from guidance.attention import Edit
 from guidance.noise import CLEAN, ZERO_SIGNAL, Level
+from guidance.pictures import Picture
 from guidance.prediction import Kind, Prediction
 from guidance.prompted import Wanted
 from guidance.stage import Space
@@ -35,6 +36,8 @@ class Condition:
 
     embeddings: Mapping[str, Tensor] = field(default_factory=dict)
     given: Mapping[str, Tensor] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    """What each text token says, for people; empty where there is no text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +112,8 @@ class Step:
     """Branches that later stages read, so that a shortcut must not leave them out."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Numbers (0-dim tensors or floats) that a method adds to the step's diagnostics."""
+    pictures: dict[str, Picture] = field(default_factory=dict)
+    """Maps over the latent's cells that it adds, by their names in `guidance.pictures.PICTURES`."""
 
     @property
     def level(self) -> Level:

@@ -117,6 +117,7 @@ class Trajectory:
         self.guided = guided.prediction
         self.nfe_done += self.cost.evaluations
         self.diagnostics.record(call, guided.seen, guided.prediction, step.notes, self.cost)
+        self.diagnostics.keep(call, step.pictures)
         self.cost = Cost()
         return guided
 

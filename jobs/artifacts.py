@@ -22,6 +22,11 @@ def diagnostics_key(id: str) -> str:
     return f"{prefix(id)}/diagnostics.json"
 
 
+def picture_key(id: str, index: int, name: str) -> str:
+    """Where the picture `name` of image `index`'s diagnostics is kept."""
+    return f"{prefix(id)}/diagnostics/{index}/{name}.png"
+
+
 def prefix(id: str) -> str:
     """What every key of generation `id` begins with."""
     return f"generations/{id}"

@@ -46,7 +46,9 @@ class GenerationRequest(BaseModel):
     sampler: AnySampler = Field(default_factory=DDIM)
     guidance: GuidanceSpec = Field(default_factory=GuidanceSpec)
     output: Output = Field(default_factory=Output)
-    diagnostics: Literal["off", "summary", "full"] = Field("summary", description="what is recorded of each step")
+    diagnostics: Literal["off", "summary", "full"] = Field(
+        "summary", description="what is recorded: a few numbers, or all of each step and what methods saw, as pictures"
+    )
     priority: Literal["normal"] = "normal"
     metadata: dict[Label, Text] = Field(default_factory=dict, max_length=16, description="kept and returned unread")
 

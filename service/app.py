@@ -19,7 +19,7 @@ from service.gateway import Gateway
 from service.middleware import BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, respond, summed_up
-from service.routes import diagnostics, events, generations, guidance, health, images, models
+from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
 
 REDIS_RETRY_SECONDS = 2
 
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.gateway = gateway
-    for noun in (generations, events, images, diagnostics, guidance, models, health):
+    for noun in (generations, events, images, diagnostics, pictures, guidance, models, health):
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
     app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost

@@ -19,6 +19,11 @@ def image_path(id: str, index: int) -> str:
     return f"{path(id)}/images/{index}"
 
 
+def picture_path(id: str, index: int, name: str) -> str:
+    """Where a picture of an image's diagnostics is found."""
+    return f"{path(id)}/diagnostics/{index}/{name}"
+
+
 def render(record: Record, position: int | None, now: datetime | None = None) -> Generation:
     """`position` is the number of generations ahead in the queue."""
     here = path(record.id)

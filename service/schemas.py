@@ -99,12 +99,27 @@ class GenerationList(BaseModel):
     has_more: bool
 
 
+class DiagnosticsPicture(BaseModel):
+    """A map over the latent's cells that a method left, drawn over the steps."""
+
+    name: str
+    meaning: str = Field(description="what its cells show, in words")
+    url: str = Field(description="the bytes: a PNG")
+    steps: list[int] = Field(description="those it shows, evenly chosen from the first to the last that have one")
+    sha256: str = Field(description="of the stored bytes")
+    width: int
+    height: int
+
+
 class DiagnosticsImage(BaseModel):
     index: int
     seed: int
     summary: dict[str, Any]
     columns: dict[str, list[float | None]] = Field(
         default_factory=dict, description="one value per network call; null where undefined; only for `full`"
+    )
+    pictures: list[DiagnosticsPicture] = Field(
+        default_factory=list, description="what methods saw, by name; only for `full`, and of methods that leave some"
     )
 
 

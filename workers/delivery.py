@@ -1,9 +1,13 @@
-"""What a client gets of an outcome: encoded images and the diagnostics document. Runs off the engine's thread."""
+"""What a client gets of an outcome: encoded images, the diagnostics document and its pictures, as files.
+
+Runs off the engine's thread.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +15,9 @@ import numpy as np
 import PIL.Image
 
 from guidance.diagnostics import UNITS
+from guidance.pictures import PICTURES
 from jobs.request import GenerationRequest
+from workers.drawing import Sheet, sheets
 from workers.task import Image, Outcome, Pixels
 
 QUALITY = {"png": {}, "webp": {"lossless": True}, "jpeg": {"quality": 95, "subsampling": 0}}
@@ -52,16 +58,39 @@ def encoded(image: Image, format: str) -> Encoded:
     return Encoded(image.index, image.seed, width, height, encode(image.pixels, format))
 
 
-def document(outcome: Outcome, request: GenerationRequest) -> dict[str, Any] | None:
-    """The diagnostics of every image; columns only where `full` was asked for. None where they are off."""
+def drawn(outcome: Outcome, request: GenerationRequest) -> dict[int, list[Sheet]]:
+    """The pictures of every image, by its index."""
+    subject = f"label {request.label}" if request.prompt is None else f"“{request.prompt}”"
+    return {image.index: sheets(image, subject) for image in outcome.images}
+
+
+def document(
+    outcome: Outcome, request: GenerationRequest, pictures: Mapping[int, Sequence[Sheet]]
+) -> dict[str, Any] | None:
+    """The diagnostics of every image; steps and pictures only where `full` was asked for. None where they are off."""
     if request.diagnostics == "off":
         return None
     images = [
         {"index": image.index, "seed": image.seed, "summary": image.summary}
-        | ({"columns": image.columns} if request.diagnostics == "full" else {})
+        | (_steps(image, pictures[image.index]) if request.diagnostics == "full" else {})
         for image in outcome.images
     ]
     return {"images": images, "units": UNITS}
+
+
+def _steps(image: Image, pictures: Sequence[Sheet]) -> dict[str, Any]:
+    listed = [
+        {
+            "name": sheet.name,
+            "meaning": PICTURES[sheet.name].text,
+            "steps": sheet.steps,
+            "sha256": sheet.sha256,
+            "width": sheet.width,
+            "height": sheet.height,
+        }
+        for sheet in pictures
+    ]
+    return {"columns": image.columns, "pictures": listed}
 
 
 def overview(outcome: Outcome) -> dict[str, Any]:

@@ -70,14 +70,14 @@ class NonFinite(ArithmeticError):
 
 
 def finished(lane: Lane) -> Image:
-    """Decode a lane's sample and gather its numbers: the trajectory's one transfer to the host."""
+    """Decode a lane's sample and gather its numbers and pictures: the trajectory's only transfers to the host."""
     assert lane.sample is not None
     trajectory = lane.trajectory
     columns = trajectory.diagnostics.columns()
     if not bool(torch.isfinite(lane.sample).all()):
         raise NonFinite(f"image {lane.index} (seed {trajectory.seed}) became NaN or infinite{_where(columns)}")
     pixels = to_bytes(lane.model.decode(lane.sample))
-    return Image(lane.index, trajectory.seed, pixels, columns, summary(columns))
+    return Image(lane.index, trajectory.seed, pixels, columns, summary(columns), trajectory.diagnostics.pictures())
 
 
 def _where(columns: dict[str, list[float | None]]) -> str:

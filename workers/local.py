@@ -8,7 +8,8 @@ from typing import Any
 
 from jobs.request import GenerationRequest, resolve
 from jobs.settings import Settings
-from workers.delivery import Encoded, document, encoded
+from workers.delivery import Encoded, document, drawn, encoded
+from workers.drawing import Sheet
 from workers.engine import Engine
 from workers.loading import ModelError, load, named, pick_device, pick_dtype
 from workers.task import Outcome, Progress, Task
@@ -20,11 +21,12 @@ class GenerationFailed(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The images as files, the diagnostics document, and what it took."""
+    """The images as files, the diagnostics document with its pictures by image, and what it took."""
 
     request: GenerationRequest
     images: list[Encoded]
     diagnostics: dict[str, Any] | None
+    pictures: dict[int, list[Sheet]]
     usage: dict[str, Any]
 
 
@@ -49,7 +51,8 @@ def generate(
     if outcome.status != "succeeded" or outcome.usage is None:
         raise GenerationFailed(outcome.detail or outcome.reason or outcome.status)
     images = [encoded(image, request.output.format) for image in outcome.images]
-    return Result(request, images, document(outcome, request), asdict(outcome.usage))
+    pictures = drawn(outcome, request)
+    return Result(request, images, document(outcome, request, pictures), pictures, asdict(outcome.usage))
 
 
 def run(engine: Engine, request: GenerationRequest, on_progress: Callable[[int, int], None]) -> Outcome:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Any, TypeVar
 
-from jobs.artifacts import diagnostics_key, image_key
+from jobs.artifacts import diagnostics_key, image_key, picture_key
 from jobs.connection import AWAY
 from jobs.record import Failure, Status, StoredImage, Usage
 from jobs.store import Attempt
-from workers.delivery import document, encode, encoded, overview, shrunk
+from workers.delivery import document, drawn, encode, encoded, overview, shrunk
 from workers.runtime import Runtime
 from workers.task import Outcome, Preview, Progress, Task
 
@@ -64,7 +64,7 @@ class Performance:
         with self.runtime.in_flight(task):
             self.runtime.engine.submit(task)
             outcome = self._follow(task)
-        insist(lambda: self._finish(outcome))
+        self._finish(outcome)
 
     def _follow(self, task: Task) -> Outcome:
         while True:
@@ -109,21 +109,33 @@ class Performance:
             self.id, self.token, "preview", {"index": preview.index, "step": preview.step, "b64_png": data}
         )
 
-    def _finish(self, outcome: Outcome) -> bool:
+    def _finish(self, outcome: Outcome) -> None:
         """Store the bytes first, so that a record that says succeeded has them."""
         images = self._store_images(outcome)
-        if (diagnostics := document(outcome, self.attempt.request)) is not None and outcome.images:
-            self.runtime.artifacts.put(diagnostics_key(self.id), json.dumps(diagnostics).encode())
-        return self.store.finish(
-            self.id,
-            self.token,
-            Status(outcome.status),
-            reason=outcome.reason,
-            images=images,
-            diagnostics=overview(outcome) if diagnostics is not None else None,
-            usage=_usage(outcome),
-            error=_failure(outcome),
+        if outcome.images:
+            self._store_diagnostics(outcome)
+        insist(
+            lambda: self.store.finish(
+                self.id,
+                self.token,
+                Status(outcome.status),
+                reason=outcome.reason,
+                images=images,
+                diagnostics=overview(outcome) if self.attempt.request.diagnostics != "off" else None,
+                usage=_usage(outcome),
+                error=_failure(outcome),
+            )
         )
+
+    def _store_diagnostics(self, outcome: Outcome) -> None:
+        """The pictures before the document that lists them."""
+        request, artifacts = self.attempt.request, self.runtime.artifacts
+        pictures = drawn(outcome, request)
+        for index, sheets in pictures.items():
+            for sheet in sheets:
+                artifacts.put(picture_key(self.id, index, sheet.name), sheet.data)
+        if (written := document(outcome, request, pictures)) is not None:
+            artifacts.put(diagnostics_key(self.id), json.dumps(written).encode())
 
     def _store_images(self, outcome: Outcome) -> list[StoredImage]:
         format = self.attempt.request.output.format

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from guidance.pictures import Frame
 from jobs.request import GenerationRequest
 
 Pixels = NDArray[np.uint8]
@@ -43,6 +44,8 @@ class Image:
     pixels: Pixels
     columns: dict[str, list[float | None]]
     summary: dict[str, float | None]
+    pictures: dict[str, list[Frame]] = field(default_factory=dict)
+    """Maps that methods left, over the steps; at detail `full` only."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from guidance.attention import Capture, captured
 from guidance.combiners.cfg import CFG
 from guidance.combiners.segmentation import segments, weight_map
+from guidance.pictures import Picture
 from guidance.protocol import Branch, Step
 from guidance.stage import Preset
 
@@ -23,7 +24,8 @@ class SCFG(CFG):
     """CFG with a weight of its own for each part of the picture, so that all are pushed equally far.
 
     u + w W (c - u), where W is the foreground's mean ||c - u|| over that of the pixel's segment. Segments are where
-    the network's cross-attention, completed by its self-attention, looks for each word.
+    the network's cross-attention, completed by its self-attention, looks for each word. The pictures `segments` and
+    `weight_factor` of full diagnostics show them and W.
     """
 
     paper: ClassVar[str] = "Shen et al. 2024, arXiv:2404.05384"
@@ -68,4 +70,7 @@ class SCFG(CFG):
         found = segments(maps["cond"], maps[self.foreground_from], (height, width))
         factor = weight_map(found, difference, self.low, self.high, self.cap / step.weight)
         step.notes["weight_factor_min"], step.notes["weight_factor_max"] = factor.aminmax()
+        words = step.cond.cond.words or tuple(str(place) for place in range(len(found.regions)))
+        step.pictures["segments"] = Picture(found.tokens, words)
+        step.pictures["weight_factor"] = Picture(factor[0, 0])
         return uncond + step.weight * factor * difference

@@ -29,6 +29,11 @@ class Segments:
     foreground: Tensor
     """Where the start token is not."""
 
+    @property
+    def tokens(self) -> Tensor:
+        """(H, W): the place in the text of each cell's token."""
+        return self.regions.argmax(0)
+
 
 def smoothed(maps: Tensor) -> Tensor:
     """Maps (N, H, W) under the 3 x 3 kernel, edges reflected."""

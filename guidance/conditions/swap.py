@@ -58,4 +58,4 @@ def blended(old: Condition, new: Condition, share: float) -> Condition:
     if share == 1 or not new.embeddings:
         return new
     embeddings = {name: old.embeddings[name].lerp(value, share) for name, value in new.embeddings.items()}
-    return Condition(embeddings, new.given)
+    return Condition(embeddings, new.given, new.words)

@@ -16,6 +16,7 @@ from guidance.models.base import answered
 from guidance.models.classifier import FOLDER, NoisyClassifier
 from guidance.models.invariance import make_batch_invariant, padded
 from guidance.noise import Level, NoiseTable
+from guidance.pictures import END, PADDING, START
 from guidance.prediction import Kind
 from guidance.protocol import Branch, Condition
 
@@ -103,7 +104,13 @@ class StableDiffusion:
             return_tensors="pt",
         )
         embedding = self.text_encoder(tokens.input_ids.to(self.device))[0]
-        return Condition(embeddings={"text": embedding})
+        return Condition(embeddings={"text": embedding}, words=self._words(tokens.input_ids[0].tolist()))
+
+    def _words(self, ids: list[int]) -> tuple[str, ...]:
+        """What each token says: a word or a piece of one, and the names of those around the text."""
+        end = ids.index(self.tokenizer.eos_token_id)
+        text = (self.tokenizer.decode([id]).strip() for id in ids[1:end])
+        return (START, *text, END, *[PADDING] * (len(ids) - end - 1))
 
     def label(self, index: int) -> Condition:
         raise ValueError(f"label = {index}: {self.info.id} is conditioned on text")

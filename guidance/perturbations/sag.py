@@ -10,6 +10,7 @@ from pydantic import Field
 from guidance.attention import Capture, captured
 from guidance.perturbations.base import Perturbation
 from guidance.perturbations.layered import Layer
+from guidance.pictures import Picture
 from guidance.protocol import Branch, Guide, Step
 from guidance.stage import Preset, Space
 
@@ -24,7 +25,8 @@ class SAG(Perturbation):
     """Push away from a prediction of the picture with its salient parts blurred: finer detail.
 
     Where a self-attention map receives more than 1 in all, the denoised estimate is blurred, then noised again with
-    the noise that was predicted; scale (eps - eps_blurred) is added. The second evaluation follows the first.
+    the noise that was predicted; scale (eps - eps_blurred) is added. The second evaluation follows the first. The
+    picture `sag_mask` of full diagnostics shows where.
     """
 
     paper: ClassVar[str] = "Hong et al. 2022, arXiv:2210.00939"
@@ -62,6 +64,7 @@ class SAG(Perturbation):
         [eps] = yield [base]
         denoised = (base.x - level.sigma * eps) / level.alpha
         salient = mask(captured(base.attention, self.layers).maps[0].self_map, self.threshold, denoised)
+        step.pictures["sag_mask"] = Picture(salient[0, 0], ("kept", "blurred"))
         degraded = denoised + salient * (blurred(denoised, self.sigma) - denoised)
         [weak] = yield [Branch(self.type, level.alpha * degraded + level.sigma * eps, level, base.cond)]
         return self.scale * (eps - weak)

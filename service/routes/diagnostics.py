@@ -12,6 +12,7 @@ from starlette.responses import Response
 from jobs.artifacts import diagnostics_key
 from jobs.record import Record, Status
 from service.gateway import Gateway, gateway
+from service.job import picture_path
 from service.negotiation import Accept, choose
 from service.problems import Refusal, responses
 from service.routes.images import BINARY, expired
@@ -43,14 +44,14 @@ def get_diagnostics(id: str, shared: Annotated[Gateway, Depends(gateway)], accep
     """What was measured at each step of each image."""
     media_type = choose(accept, [JSON, LINES, PNG, SVG])
     record = shared.record(id)
-    data = _stored(shared, record)
-    if media_type != JSON:
-        data = _drawn(_with_columns(json.loads(data), record), media_type)
+    document = stored_document(shared, record)
+    data = _linked(document, id) if media_type == JSON else _drawn(_with_columns(document, record), media_type)
     headers = {"Cache-Control": "private", "Vary": "Accept"}
     return Response(data, media_type=media_type, headers=headers)
 
 
-def _stored(shared: Gateway, record: Record) -> bytes:
+def stored_document(shared: Gateway, record: Record) -> dict[str, Any]:
+    """What the worker wrote; or a refusal that says why there is none."""
     if record.request.diagnostics == "off":
         raise Refusal(404, "not_recorded", f"generation {record.id} was asked to record no diagnostics")
     if not record.terminal:
@@ -60,7 +61,16 @@ def _stored(shared: Gateway, record: Record) -> bytes:
         raise Refusal(404, "not_recorded", f"generation {record.id} has none: it {record.status}")
     if data is None:
         raise expired(f"what was measured of generation {record.id}")
-    return data
+    document: dict[str, Any] = json.loads(data)
+    return document
+
+
+def _linked(document: dict[str, Any], id: str) -> bytes:
+    """With the places of the pictures: a worker knows no paths."""
+    for image in document["images"]:
+        for picture in image.get("pictures", ()):
+            picture["url"] = picture_path(id, image["index"], picture["name"])
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _with_columns(document: dict[str, Any], record: Record) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from service.problems import Refusal, responses
 router = APIRouter(tags=["images"])
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-MEDIA_TYPES = [*(CONTENT_TYPES[name] for name in ("png", "webp", "jpeg")), "application/octet-stream"]
+OCTETS = "application/octet-stream"
+MEDIA_TYPES = [*(CONTENT_TYPES[name] for name in ("png", "webp", "jpeg")), OCTETS]
 HEADERS = {
     "ETag": {"schema": {"type": "string"}},
     "Cache-Control": {"schema": {"type": "string"}},
@@ -49,19 +50,28 @@ def get_image(
     record = shared.record(id)
     image = _image(record, index)
     media_type = CONTENT_TYPES[image.format]
-    choose(accept, [media_type, "application/octet-stream"])
-    headers = {
-        "ETag": f'"{image.sha256}"',
-        "Cache-Control": f"private, max-age={shared.settings.result_ttl_seconds}, immutable",
-        "X-Seed": str(image.seed),
-        "Vary": "Accept",
-    }
-    if if_none_match is not None and headers["ETag"] in if_none_match:
+    choose(accept, [media_type, OCTETS])
+    headers = lasting(shared, image.sha256) | {"X-Seed": str(image.seed)}
+    if unchanged(headers, if_none_match):
         return Response(status_code=304, headers=headers)
     data = shared.artifacts.get(image_key(id, index, image.format))
     if data is None:
         raise expired(f"image {index} of generation {id}")
     return Response(data, media_type=media_type, headers=headers)
+
+
+def lasting(shared: Gateway, sha256: str) -> dict[str, str]:
+    """Headers of bytes that never change once they are stored."""
+    return {
+        "ETag": f'"{sha256}"',
+        "Cache-Control": f"private, max-age={shared.settings.result_ttl_seconds}, immutable",
+        "Vary": "Accept",
+    }
+
+
+def unchanged(headers: dict[str, str], if_none_match: str | None) -> bool:
+    """Whether the client has these bytes already."""
+    return if_none_match is not None and headers["ETag"] in if_none_match
 
 
 def expired(what: str) -> Refusal:

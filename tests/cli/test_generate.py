@@ -74,6 +74,30 @@ def test_without_a_service_the_same_image_comes_from_this_process(
     assert here.read_bytes() == there.read_bytes()
 
 
+def test_pictures_of_what_a_method_saw_are_written_beside_the_diagnostics(
+    up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the service and of this process are the same bytes."""
+    monkeypatch.setattr("cli.run.DEFAULT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("GUIDEPOST_MODELS", "shapes")
+    words = ["generate", "a red star", "--guidance", "s_cfg", "--seed", "3", "--steps", "4"]
+    folders = {tmp_path / "there": ["--url", up.url], tmp_path / "here": []}
+    for folder, where in folders.items():
+        files = ["-o", str(folder / "star.png"), "--diagnostics", str(folder / "steps.json")]
+        done = run(app, [*words, *files, *where])
+        assert done.exit_code == 0, done.output
+        assert str(folder / "steps-0-segments.png") in done.output
+    for name in ("star.png", "steps-0-segments.png", "steps-0-weight_factor.png"):
+        there, here = ((folder / name).read_bytes() for folder in folders)
+        assert Image.open(io.BytesIO(there)).format == "PNG"
+        assert there == here
+    [image] = json.loads((tmp_path / "there" / "steps.json").read_text())["images"]
+    assert [(one["name"], one["steps"]) for one in image["pictures"]] == [
+        ("segments", [0, 1, 2, 3]),
+        ("weight_factor", [0, 1, 2, 3]),
+    ]
+
+
 def test_a_refused_request_is_told_in_lines(up: Up, tmp_path: Path) -> None:
     spec = '{"schedule": {"type": "constant", "wieght": 2}}'
     done = run(app, ["generate", "1", "--model", "gaussians", "--guidance", spec, "--url", up.url])

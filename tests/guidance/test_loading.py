@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from guidance.models.gaussians import Gaussians
+from guidance.pictures import END, PADDING, START
 from jobs.settings import Settings
 from workers.loading import ModelError, load, load_all, named, pick_device, pick_dtype
 
@@ -59,6 +60,21 @@ def test_a_good_folder_loads_and_describes_itself(folder: Path) -> None:
     assert info.capabilities == {"attention", "condition_embedding", "null_condition"}
     assert (info.size_multiple, info.noise.timestep_spacing, info.max_prompt_tokens) == (8, "trailing", 12)
     assert 100_000 < info.parameters < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        (None, ()),
+        ("a red", ("a", "r", "e", "d")),
+        ("a red star, above", ("a", "r", "e", "d", "s", "t", "a", "r", ",", "a")),  # cut to the network's 12 tokens
+        ("ü", ("\N{REPLACEMENT CHARACTER}",) * 2),  # pieces of a letter
+    ],
+)
+def test_a_condition_says_what_each_of_its_tokens_is(folder: Path, prompt: str | None, words: tuple[str, ...]) -> None:
+    condition = load("mine", str(folder), CPU, torch.float32).encode(prompt)
+    assert condition.words == (START, *words, END, *[PADDING] * (10 - len(words)))
+    assert condition.embeddings["text"].shape[1] == len(condition.words)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("v_prediction", "v"), ("zero_snr", "v"), ("pndm", "eps")])

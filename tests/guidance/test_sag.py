@@ -55,6 +55,20 @@ def test_the_mask_is_where_attention_goes_and_covers_its_token() -> None:
     assert found.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
 
 
+def test_the_picture_is_the_mask() -> None:
+    """Outside it the second input is the first, inside it is not."""
+    x, eps, step = noise(1, (1, 4, 8, 8)), noise(2, (1, 4, 8, 8)), a_step(x=noise(1, (1, 4, 8, 8)), level=level())
+    sag = SAG()
+    push = sag.push(sag.prepare(step))
+    [base] = next(push)
+    self_map = 2 * torch.eye(16, dtype=torch.float64)[[0, 5] * 8]
+    base.attention[-1].maps.append(Captured("mid.0", self_map, self_map))  # type: ignore[attr-defined]
+    [second] = push.send([eps])
+    picture = step.pictures["sag_mask"]
+    assert (picture.names, int(picture.cells.sum())) == (("kept", "blurred"), 8)
+    assert torch.equal((second.x - x).abs().amax((0, 1)) > 1e-9, picture.cells == 1)
+
+
 def test_the_push_is_the_scaled_difference_of_noise_predictions() -> None:
     sag = SAG(scale=2.0)
     step = sag.prepare(a_step())

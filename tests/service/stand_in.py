@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jobs.artifacts import ArtifactStore, diagnostics_key, image_key
+from jobs.artifacts import ArtifactStore, diagnostics_key, image_key, picture_key
 from jobs.record import Failure, Status, StoredImage, Usage
 from jobs.store import Attempt, JobStore
 
@@ -38,7 +38,11 @@ class StandIn:
         assert request.seed is not None
         images = [self.keep(id, index, request.seed + index, request.output.format) for index in range(request.n)]
         if request.diagnostics != "off":
-            self.artifacts.put(diagnostics_key(id), json.dumps(diagnostics(attempt)).encode())
+            written = diagnostics(attempt)
+            for image in written["images"]:
+                for listed in image.get("pictures", ()):
+                    self.artifacts.put(picture_key(id, image["index"], listed["name"]), sheet(image["index"]))
+            self.artifacts.put(diagnostics_key(id), json.dumps(written).encode())
         usage = Usage(nfe=2 * request.n * request.sampler.steps, mean_batch_rows=2.0)
         summary = {"images": [{"cosine_mean": 0.5}]} if request.diagnostics != "off" else None
         assert self.store.finish(id, attempt.token, Status.SUCCEEDED, images=images, diagnostics=summary, usage=usage)
@@ -89,6 +93,11 @@ def picture(seed: int) -> bytes:
     return f"image of seed {seed}".encode()
 
 
+def sheet(index: int) -> bytes:
+    """The bytes of the one picture that is left of an image."""
+    return f"segments of image {index}".encode()
+
+
 def diagnostics(attempt: Attempt) -> dict[str, Any]:
     steps = attempt.request.sampler.steps
     columns = {
@@ -101,7 +110,12 @@ def diagnostics(attempt: Attempt) -> dict[str, Any]:
     }
     images = [
         {"index": index, "seed": (attempt.request.seed or 0) + index, "summary": {"nfe": 2 * steps}}
-        | ({"columns": columns} if attempt.request.diagnostics == "full" else {})
+        | ({"columns": columns, "pictures": [listed(index)]} if attempt.request.diagnostics == "full" else {})
         for index in range(attempt.request.n)
     ]
     return {"images": images, "units": dict.fromkeys(columns, "a unit")}
+
+
+def listed(index: int) -> dict[str, Any]:
+    sha256 = hashlib.sha256(sheet(index)).hexdigest()
+    return {"name": "segments", "meaning": "which", "steps": [0, 1, 2], "sha256": sha256, "width": 9, "height": 8}

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from tests.workers.conftest import MakeTask, run_to_end
-from workers.delivery import document, encode, encoded, shrunk
+from workers.delivery import document, drawn, encode, encoded, shrunk
 from workers.engine import Engine
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -46,13 +46,14 @@ def test_an_encoded_image_knows_its_size_and_hash(engine: Engine, make_task: Mak
 def test_the_document_holds_what_was_asked_for(engine: Engine, make_task: MakeTask, detail: str, columns: bool) -> None:
     task = make_task(diagnostics=detail, n=2)
     [outcome] = run_to_end(engine, [task])
-    written = document(outcome, task.request)
+    written = document(outcome, task.request, drawn(outcome, task.request))
     assert written is not None and json.loads(json.dumps(written, allow_nan=False)) == written
-    assert [("columns" in image) for image in written["images"]] == [columns] * 2
+    for name in ("columns", "pictures"):
+        assert [(name in image) for image in written["images"]] == [columns] * 2
     assert written["images"][0]["summary"]["nfe"] == 8
 
 
 def test_without_diagnostics_there_is_no_document(engine: Engine, make_task: MakeTask) -> None:
     task = make_task(diagnostics="off")
     [outcome] = run_to_end(engine, [task])
-    assert document(outcome, task.request) is None
+    assert document(outcome, task.request, drawn(outcome, task.request)) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -121,3 +123,36 @@ def test_both_branches_are_watched() -> None:
     step = SCFG(finest=2).prepare(a_step(3.0))
     edits = [branch.attention[-1] for branch in (step.cond, step.uncond)]
     assert all(isinstance(edit, Capture) and edit.ratio == 2 for edit in edits) and edits[0] is not edits[1]
+
+
+def test_the_pictures_are_the_segments_and_the_map_that_the_push_was_weighted_with() -> None:
+    step = a_step(3.0)
+    c, u = noise(1), noise(2)
+    told = guided(SCFG(low=0.5, cap=9.0), step, c, u)
+    factor = step.pictures["weight_factor"].cells
+    torch.testing.assert_close(told, u + 3 * factor * (c - u), rtol=0, atol=1e-12)
+    assert step.notes["weight_factor_min"] == factor.min() < factor.max() == step.notes["weight_factor_max"]
+    places = step.pictures["segments"].cells
+    assert places.shape == factor.shape == c.shape[2:]
+    assert step.pictures["segments"].names == ("0", "1", "2", "3", "4")  # of a condition without words
+
+
+def test_segments_name_the_words_that_the_step_was_told() -> None:
+    step, words = a_step(3.0), ("<start>", "a", "star", "<end>", "<padding>")
+    told = step.with_condition(replace(step.cond.cond, words=words))
+    guided(SCFG(), told, noise(1), noise(2))
+    assert step.pictures["segments"].names == words
+
+
+def test_a_segments_cell_is_the_place_of_its_region() -> None:
+    words = torch.full((3, 4, 4), 0.1, dtype=DTYPE)
+    words[1, :, :2], words[2, :, 2:] = 0.9, 0.9
+    found = segments([layer(words, 2)], [layer(words, 2)], (8, 8))
+    assert found.tokens.tolist() == [[1] * 4 + [2] * 4] * 8
+
+
+@pytest.mark.parametrize("weight", [-2.0, 0.0, 1.0])
+def test_where_no_map_is_drawn_no_picture_is_left(weight: float) -> None:
+    step = a_step(weight)
+    guided(SCFG(), step, noise(1), noise(2))
+    assert not step.pictures

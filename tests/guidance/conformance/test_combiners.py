@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guidance.combiners import Combiner
+from guidance.pictures import PICTURES
 from guidance.prediction import Kind
 from guidance.protocol import Guide
 from guidance.registry import members
@@ -66,6 +67,20 @@ def test_is_pure(method: type[Combiner], data: st.DataObject, weight: float) -> 
     guided(combiner, step, cond, uncond)
     assert combiner == before and torch.equal(cond, noise(1)) and torch.equal(uncond, noise(2))
     assert torch.equal(step.cond.x, noise(0)) and step.cond.cond.embeddings.keys() == {"text"}
+
+
+@every_combiner
+@LAW
+@given(data=st.data(), weight=weights())
+def test_pictures_have_a_meaning_and_cover_the_latents_cells(
+    method: type[Combiner], data: st.DataObject, weight: float
+) -> None:
+    step = a_step(weight)
+    guided(data.draw(drawn(method)), step, noise(1), noise(2))
+    assert step.pictures.keys() <= PICTURES.keys()
+    for picture in step.pictures.values():
+        assert picture.cells.shape == step.cond.x.shape[2:] and picture.cells.isfinite().all()
+        assert not picture.names or 0 <= picture.cells.min() <= picture.cells.max() < len(picture.names)
 
 
 @every_combiner

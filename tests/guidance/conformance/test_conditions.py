@@ -43,12 +43,12 @@ def test_neutral_setting_is_the_same_step(method: type[ConditionTransform], data
 def test_shape_and_dtype_are_kept_and_values_finite(
     method: type[ConditionTransform], data: st.DataObject, index: int, dtype: torch.dtype, zero: bool
 ) -> None:
-    given = Condition({"text": noise(1, (1, 5, 6), dtype) * (not zero)}, {"mask": torch.ones(1, 5)})
+    given = Condition({"text": noise(1, (1, 5, 6), dtype) * (not zero)}, {"mask": torch.ones(1, 5)}, ("a", "star"))
     transform = data.draw(drawn(method))
     after = transform.apply(a_step(index=index, others=Others(dtype)).with_condition(given)).cond.cond
     assert (after.embeddings["text"].shape, after.embeddings["text"].dtype) == ((1, 5, 6), dtype)
     assert after.embeddings["text"].isfinite().all()
-    assert after.given is given.given or transform.wanted()
+    assert (after.given is given.given and after.words == given.words) or transform.wanted()
 
 
 @every_transform

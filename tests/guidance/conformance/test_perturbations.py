@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from guidance.perturbations import Perturbation
 from guidance.perturbations.layered import Layered
+from guidance.pictures import PICTURES
 from guidance.registry import members
 from tests.guidance.steps import a_step, answered, noise
 from tests.guidance.strategies import LAW, drawn
@@ -44,6 +45,17 @@ def test_asks_for_the_branches_it_declares(method: type[Perturbation], data: st.
     answers = {name: noise(seed) for seed, name in enumerate(sorted(perturbation.branches))}
     _, asked = answered(perturbation.push(perturbation.prepare(a_step())), answers)
     assert sorted(asked) == sorted(perturbation.branches)
+
+
+@every_perturbation
+@LAW
+@given(data=st.data())
+def test_pictures_have_a_meaning_and_cover_the_latents_cells(method: type[Perturbation], data: st.DataObject) -> None:
+    perturbation, step = data.draw(drawn(method)), a_step()
+    answers = {name: noise(seed) for seed, name in enumerate(sorted(perturbation.branches))}
+    answered(perturbation.push(perturbation.prepare(step)), answers)
+    assert step.pictures.keys() <= PICTURES.keys()
+    assert all(picture.cells.shape == step.cond.x.shape[2:] for picture in step.pictures.values())
 
 
 @every_layered
