@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from PIL import Image
 from pydantic import ValidationError
 
 from benchmarks.workloads import CAPTIONS, Body
 from guidance.combiners import Combiner
 from guidance.info import ModelInfo
+from guidance.picture import data_url
 from guidance.registry import members
 from guidance.reuse import Reuse
 from guidance.samplers import Sampler
@@ -18,6 +21,16 @@ from guidance.stage import Stage
 from jobs.request import GenerationRequest, RequestProblems, resolve
 
 STEPS = (3, 8)
+
+
+def _blocks() -> str:
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((4, 4)).convert("RGB").save(file, "png")
+    return data_url(file.getvalue())
+
+
+BLOCKS = _blocks()
+"""A reference of 4 x 4 pixels: an image of 64, each 16 x 16 block of it."""
 
 RANGES: dict[str, Callable[[Random], Body]] = {
     "beta": lambda r: {"weight": r.uniform(1, 5), "a": r.uniform(1, 4), "b": r.uniform(1, 4)},
@@ -54,7 +67,7 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "seg": lambda r: {"scale": r.uniform(0, 5), "sigma": r.choice([None, r.uniform(0.1, 100)])},
     "skip_layer": lambda r: {"scale": r.uniform(0, 3), "start": r.uniform(0, 0.4), "stop": r.uniform(0.5, 1)},
     "classifier": lambda r: {"labels": [r.randrange(4)], "scale": r.uniform(0, 3)},
-    "dps": lambda r: {"losses": [_loss(r)], "rule": r.choice(["constant", "signal", "noise"]), "start": r.uniform(0, 0.5)},
+    "dps": lambda r: {"losses": [_loss(r)], "rule": r.choice(["constant", "noise"]), "start": r.uniform(0, 0.5)},
     "lgd_mc": lambda r: {"losses": [_loss(r)], "samples": r.randint(1, 3), "start": r.uniform(0, 0.5)},
     "mpgd": lambda r: {"losses": [_loss(r)], "scale": r.uniform(0, 5)},
     "universal": lambda r: {"losses": [_loss(r)], "forward": r.choice([0, 1]), "steps": r.randint(0, 2)},
@@ -120,9 +133,9 @@ def _loss(random: Random) -> Body:
     name = random.choice([method.type_name() for method in members("loss")])
     if name == "label":
         return {"type": name, "labels": [random.randrange(4)]}
-    if name == "match":  # four cells of an image of 64 or 16 pixels: the size decides which model it fits
+    if name == "match":
         return {"type": name, "operator": "downscale", "factor": 16, "image": BLOCKS}
-    return {"type": name, "colour": f"#{random.randrange(2**24):06x}"}
+    return {"type": name, "target": f"#{random.randrange(2**24):06x}"}
 
 
 def _prompt(random: Random) -> Body:

@@ -76,12 +76,15 @@ def methods_table() -> str:
 def evaluations(method: "type[Stage]") -> str:
     """A combiner's branches at a call and the weights at which it needs fewer; a sampler's calls in a step."""
     from guidance.combiners import Combiner
+    from guidance.energies import Energy
     from guidance.perturbations import Perturbation
     from guidance.samplers import Sampler
 
     if issubclass(method, Perturbation):
         return "1 more a call"
 
+    if issubclass(method, Energy):
+        return "each of the call once more" if method.model_construct().through_network else "none"
     if issubclass(method, Sampler):
         return f"{method.calls_per_step} a step"
     if not issubclass(method, Combiner):

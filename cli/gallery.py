@@ -1,10 +1,13 @@
 """`python -m cli.gallery`: one picture of every method, through the service, and all of them on one sheet."""
 
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
+import PIL.ImageDraw
 import typer
 
 from cli import pictures
@@ -12,6 +15,7 @@ from cli.client import Json, Service
 from cli.docs import methods
 from cli.run import Finished, bars, through_service
 from cli.showcase import started_service
+from guidance.picture import data_url
 
 FOLDER = Path(__file__).parent.parent / "docs" / "pictures" / "methods"
 SHEET = FOLDER.parent / "methods.png"
@@ -25,7 +29,25 @@ ALONE = {"type": "constant", "weight": 1}
 TOWARDS = {"prompt": "a large yellow ring"}
 AWAY = {"prompt": "a shape on a light background"}
 
+GROUND = {"type": "colour", "target": "#8a5a44", "bottom": 0.2}
+"""A brown strip along the top, which no prompt of the demo model asks for."""
+
+
+def reference() -> str:
+    """A dark disc on a light ground, eight by eight: what the picture is to look like from afar."""
+    large = PIL.Image.new("RGB", (64, 64), "#f6f1e7")
+    PIL.ImageDraw.Draw(large).ellipse((8, 16, 40, 48), fill="#222937")
+    file = io.BytesIO()
+    large.resize((8, 8), PIL.Image.Resampling.BOX).save(file, "png")
+    return data_url(file.getvalue())
+
+
 FIELDS: dict[str, Json] = {
+    "classifier": {"labels": ["dark"], "scale": 3},
+    "label": {"labels": ["dark"]},
+    "match": {"image": reference(), "operator": "downscale", "factor": 8},
+    "colour": {"target": "#8a5a44", "bottom": 0.2},
+    **{name: {"losses": [GROUND]} for name in ("dps", "lgd_mc", "mpgd", "universal")},
     "per_step": {"weights": [None] * 10 + [5] * 20},
     "piecewise": {"points": [{"at": 0, "weight": 1}, {"at": 0.5, "weight": 7.5}, {"at": 1, "weight": 1}]},
     "swap": {"changes": [TOWARDS | {"at": 0.2}]},
@@ -53,6 +75,7 @@ BESIDE: dict[str, Json] = {
     "mimic_threshold": {"schedule": STRONG},
     "static_threshold": {"schedule": STRONG},
     "dynamic_threshold": {"schedule": STRONG},
+    "time_travel": {"energy": [{"type": "dps", "losses": [GROUND]}]},
 }
 """What stands beside a method in its example."""
 
@@ -67,8 +90,13 @@ def examples() -> Iterator[tuple[str, Json]]:
         if stage == "sampler":
             request["sampler"] = part | {"steps": STEPS}
         else:
-            listed = stage in ("condition", "perturbation", "correction")
-            request["guidance"] = request["guidance"] | {stage: [part] if listed else part}
+            listed = stage in ("condition", "perturbation", "correction", "energy")
+            made = (
+                {"energy": [{"type": "dps", "losses": [part]}]}
+                if stage == "loss"
+                else {stage: [part] if listed else part}
+            )
+            request["guidance"] = request["guidance"] | made
         yield f"{stage}-{name}", request
 
 

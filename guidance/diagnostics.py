@@ -118,7 +118,7 @@ class Diagnostics:
 
     def keep(self, call: Call, pictures: Mapping[str, Picture]) -> None:
         """Keep what a step's first evaluation left."""
-        if self.detail == "full" and call.within == 0:
+        if self.detail == "full" and call.within == call.repeat == 0:
             self._album.keep(call.step, call.level.ratio, pictures)
 
     def pictures(self) -> dict[str, list[Frame]]:

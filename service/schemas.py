@@ -184,6 +184,9 @@ class Catalogue(BaseModel):
     condition: list[Method]
     combiner: list[Method]
     perturbation: list[Method]
+    energy: list[Method]
+    loss: list[Method] = Field(description="what energies descend")
+    travel: list[Method]
     correction: list[Method]
     reuse: list[Method]
     sampler: list[Method]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Descent(Energy):
     """Descends the weighted sum of `losses` of the denoised estimate."""
 
-    losses: tuple[AnyLoss, ...] = Field(min_length=1, max_length=4)
+    losses: list[AnyLoss] = Field(min_length=1, max_length=4)
     augmentation: Augmentation | None = Field(None, description="of what losses read; for losses of no fixed place")
 
     @model_validator(mode="after")

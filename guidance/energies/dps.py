@@ -11,7 +11,7 @@ from guidance.stage import Preset
 if TYPE_CHECKING:
     from torch import Tensor
 
-STAND_IN = {"type": "colour", "colour": "#e03131"}
+STAND_IN = {"type": "colour", "target": "#e03131"}
 """The loss of a preset, to be replaced by one's own: papers publish rules and steps, not what to wish for."""
 
 

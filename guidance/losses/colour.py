@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 class Colour(Loss):
     """How far the mean colour of the picture, or of a rectangle in it, is from the one that is wanted.
 
-    sqrt(n) || mean over the rectangle's n pixels - colour ||, colours in [-1, 1] a channel: the distance to the nearest
+    sqrt(n) || mean over the rectangle's n pixels - target ||, colours in [-1, 1] a channel: the distance to the nearest
     picture that has this mean, so that its steps are as long as those of `match`.
     """
 
     paper: ClassVar[str] = "a statistic of the clean picture, after Yu et al. 2023, arXiv:2303.09833"
 
     type: Literal["colour"] = "colour"
-    colour: str = Field("#e03131", pattern="^#[0-9a-fA-F]{6}$", description="red, green and blue, in hexadecimal")
+    target: str = Field("#e03131", pattern="^#[0-9a-fA-F]{6}$", description="red, green and blue, in hexadecimal")
     left: float = Field(0.0, ge=0, le=1, description="share of the width where the rectangle begins")
     top: float = Field(0.0, ge=0, le=1, description="share of the height where it begins")
     right: float = Field(1.0, ge=0, le=1, description="share of the width where it ends")
@@ -38,7 +38,7 @@ class Colour(Loss):
     @property
     def rgb(self) -> list[float]:
         """Three numbers in [-1, 1]."""
-        return [int(self.colour[place : place + 2], 16) / 127.5 - 1 for place in (1, 3, 5)]
+        return [int(self.target[place : place + 2], 16) / 127.5 - 1 for place in (1, 3, 5)]
 
     def value(self, clean: Clean) -> Tensor:
         height, width = clean.pixels.shape[2:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ TEXT = ModelInfo(
     max_size=64,
     data="latent",
     capabilities=frozenset(CAPABILITIES),
+    classes=("red", "blue", "star", "dark"),
     layers=("down.0.0", "mid.0", "up.0.0"),
     prediction_type="eps",
     noise=NoiseTable(),
@@ -44,10 +46,17 @@ def test_a_seed_gives_the_same_requests() -> None:
     assert drawn(TEXT, 20) == drawn(TEXT, 20)
 
 
+def asked(request: GenerationRequest, stage: str) -> list[Any]:
+    """The methods of a stage that a request names."""
+    if stage == "loss":
+        return [loss for energy in request.guidance.energy for loss in getattr(energy, "losses", ())]
+    part = request.sampler if stage == "sampler" else getattr(request.guidance, stage)
+    return [method for method in (part if isinstance(part, list) else [part]) if method]
+
+
 @pytest.mark.parametrize("stage", UNIONS)
 def test_every_method_is_drawn(stage: str) -> None:
     found: set[str] = set()
     for request in drawn(TEXT, 300):
-        part = request.sampler if stage == "sampler" else getattr(request.guidance, stage)
-        found |= {method.type for method in (part if isinstance(part, list) else [part]) if method}
+        found |= {method.type for method in asked(request, stage)}
     assert found == {method.type_name() for method in members(stage)}

@@ -41,8 +41,8 @@ def value(loss: Loss, x: Tensor = X) -> Tensor:
 
 
 LOSSES: list[Loss] = [
-    Colour(colour="#204060"),
-    Colour(colour="#204060", left=0.25, right=0.5, top=0.5),
+    Colour(target="#204060"),
+    Colour(target="#204060", left=0.25, right=0.5, top=0.5),
     Match(image=solid((10, 200, 30))),
     Match(image=solid((10, 200, 30)), measure="square"),
     Match(image=solid((10, 200, 30)), operator="mask", mask=half()),
@@ -97,7 +97,7 @@ def test_downscale_compares_the_means_of_blocks() -> None:
 
 def test_colour_is_the_distance_to_the_nearest_picture_of_that_mean() -> None:
     """Adding the same to every pixel reaches it, and no shorter way does."""
-    loss = Colour(colour="#ffffff", right=0.5)
+    loss = Colour(target="#ffffff", right=0.5)
     mean = X[..., :4].mean((2, 3), keepdim=True)
     reached = X.clone()
     reached[..., :4] += 1 - mean

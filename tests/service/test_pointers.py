@@ -12,15 +12,21 @@ from pydantic import BaseModel, ValidationError
 from guidance.registry import UNIONS, members
 from jobs.request import GenerationRequest
 from service.pointers import pointer, problem_items, without_tags
+from tests.guidance.strategies import plain
 
 METHODS = [(stage, member) for stage in UNIONS for member in members(stage)]
-LISTED = ("condition", "perturbation", "correction")
+LISTED = ("condition", "perturbation", "correction", "energy")
 
 
 def body_with(stage: str, spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """A request with this stage, and the pointer to it."""
     if stage == "sampler":
         return {"prompt": "x", "sampler": spec}, "/sampler"
+    if stage == "loss":
+        return {
+            "prompt": "x",
+            "guidance": {"energy": [{"type": "dps", "losses": [spec]}]},
+        }, "/guidance/energy/0/losses/0"
     if stage in LISTED:
         return {"prompt": "x", "guidance": {stage: [spec]}}, f"/guidance/{stage}/0"
     return {"prompt": "x", "guidance": {stage: spec}}, f"/guidance/{stage}"
@@ -34,8 +40,7 @@ def pointers(body: Any) -> set[str]:
 
 @pytest.mark.parametrize(("stage", "member"), METHODS, ids=str)
 def test_an_unknown_field_of_any_method(stage: str, member: type[BaseModel]) -> None:
-    tag = member.model_fields["type"].default
-    body, place = body_with(stage, {"type": tag, "no_such_field": 1})
+    body, place = body_with(stage, {**plain(member).model_dump(mode="json"), "no_such_field": 1})  # type: ignore[type-var]
     assert pointers(body) == {f"{place}/no_such_field"}
 
 

@@ -22,7 +22,7 @@ REFERENCE = data_url(png(PIL.Image.fromarray(PIXELS)))
 TAU = 0.5
 SQUARE = {"type": "match", "image": REFERENCE, "measure": "square", "weight": 1 / TAU**2}
 """(y - x0)^2 / (2 tau^2)."""
-COLOUR = {"type": "colour", "colour": "#e03131"}
+COLOUR = {"type": "colour", "target": "#e03131"}
 MODEL = standard(channels=3)
 X = noise(2, MODEL)
 Y = pixels(REFERENCE).double()
