@@ -119,8 +119,9 @@ class ModelInfo(BaseModel):
             for field, (url, smaller) in energy.pictures().items():
                 want, have = (width / smaller, height / smaller), size(url)
                 if have != want:
-                    asked = f"must be {want[0]:g} x {want[1]:g} pixels" + (f", 1/{smaller} of" * (smaller > 1))
-                    detail = f"the picture is {have[0]} x {have[1]} pixels and {asked} the image's {width} x {height}"
+                    share = "" if smaller == 1 else f"1/{smaller} of "
+                    asked = f"must be {want[0]:g} x {want[1]:g} pixels, {share}the image's {width} x {height}"
+                    detail = f"the picture is {have[0]} x {have[1]} pixels and {asked}"
                     found.append(Problem(f"/guidance/energy/{place}{field}", "wrong_picture_size", detail))
         return found
 

@@ -26,6 +26,7 @@ ABLE = ModelInfo(
     data="pixel",
     capabilities=frozenset(CAPABILITIES),
     layers=("down.0.0", "mid.0", "up.0.0"),
+    classes=("red", "star"),
     prediction_type="eps",
     noise=NoiseTable(),
 )
