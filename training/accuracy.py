@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -23,7 +24,7 @@ from training.vae import encode
 SEED = 424_249
 SCENES = 1_000
 LEVELS = 17
-LISTED = 2  # every so manieth of the levels is in the table
+LISTED = 2  # the table has every second level
 CHUNK = 100
 GUESS = {name: 1 / len(classes) for name, classes in GROUPS.items()} | {"pattern": max(PATTERN_SHARES)}
 """Share of right answers without looking."""
@@ -42,9 +43,8 @@ class Level:
 
 
 def load_classifier(folder: Path) -> NoisyClassifier:
-    loaded = NoisyClassifier.from_pretrained(folder / FOLDER, dtype=torch.float32, local_files_only=True)
-    assert isinstance(loaded, NoisyClassifier)
-    return loaded.eval()
+    classifier = NoisyClassifier.from_pretrained(folder / FOLDER, dtype=torch.float32, local_files_only=True)
+    return cast(NoisyClassifier, classifier.eval())
 
 
 def spread_times(count: int) -> list[int]:
@@ -75,7 +75,7 @@ def markdown(levels: Sequence[Level]) -> str:
     """Shares of right answers by noise level and group, and those of a guess."""
     lines = ["| sigma / alpha | " + " | ".join(GROUPS) + " |", "|" + "---|" * (len(GROUPS) + 1)]
     for level in levels:
-        lines.append(row(f"{level.sigma:.2g}", {name: share.value for name, share in level.accuracy.items()}))
+        lines.append(row(f"{level.sigma:.3g}", {name: share.value for name, share in level.accuracy.items()}))
     return "\n".join([*lines, row("a guess", GUESS)]) + "\n"
 
 

@@ -1,6 +1,7 @@
 """The noise-aware classifier of single scenes: what it tells apart, and its loss."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ BATCH = 64
 
 def new_classifier() -> NoisyClassifier:
     """0.49M parameters, with weights from torch's global generator."""
-    return NoisyClassifier(GROUPS, in_channels=CHANNELS)
+    return cast(NoisyClassifier, NoisyClassifier(GROUPS, in_channels=CHANNELS))
 
 
 def singles(scenes: Sequence[Scene]) -> list[int]:
@@ -46,7 +47,7 @@ def labels(scenes: Sequence[Scene]) -> Tensor:
 
 def by_group(log: Tensor) -> tuple[Tensor, ...]:
     """Log probabilities (N, classes) as one (N, classes of the group) for each group."""
-    return log.split([len(classes) for classes in GROUPS.values()], dim=1)
+    return torch.split(log, [len(classes) for classes in GROUPS.values()], dim=1)
 
 
 def noisy(latents: Tensor, t: Tensor, eps: Tensor, levels: NoiseLevels) -> Tensor:
