@@ -19,6 +19,7 @@ HELP = {
     "rate": "peak learning rate of the denoiser",
     "times": "distribution of the noise levels: focused, or log_snr (Ho & Salimans)",
     "focus": "share of the noise levels drawn where shapes are decided; the others are uniform",
+    "classifier_steps": "optimizer steps of the classifier",
     "preview_steps": "sampling steps of the grid of samples, written eight times during the training",
 }
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from guidance.models.classifier import FOLDER
 from training.captions import WORDS
+from training.classifier import GROUPS
 from training.export import PARTS, pipeline_bytes
 from training.measure import Model, load
 from training.plots import plot_losses, plot_samples
@@ -41,7 +43,7 @@ def stage_table(stages: dict[str, Any]) -> str:
 
 def size_table(folder: Path) -> str:
     lines = ["| part | MiB |", "|---|---|"]
-    for part in PARTS:
+    for part in (*PARTS, FOLDER):
         size = sum(file.stat().st_size for file in (folder / part).iterdir())
         lines.append(f"| {part} | {size / 2**20:.2f} |")
     return "\n".join([*lines, f"| all | {pipeline_bytes(folder) / 2**20:.2f} |"])
@@ -68,6 +70,7 @@ def facts(folder: Path) -> dict[str, str]:
     log, checker = (json.loads((assets / name).read_text()) for name in ("training.json", "checker.json"))
     table = json.loads((assets / "table.json").read_text())
     singles = {row["w"]: row["singles"] for row in table["weights"]}
+    accuracy = json.loads((assets / "accuracy.json").read_text())
     notes = assets / "notes.md"
     return {
         "settings": ", ".join(f"{name} {value}" for name, value in log["settings"].items()),
@@ -86,6 +89,9 @@ def facts(folder: Path) -> dict[str, str]:
         "at_3": percent(singles[3.0]["all"]),
         "pairs_3": percent(next(row["pairs"]["all"] for row in table["weights"] if row["w"] == 3)),
         **{f"{name}_3": percent(singles[3.0][name]) for name in ("colour", "shape", "pattern")},
+        "classes": ", ".join(f"{group} ({', '.join(classes)})" for group, classes in GROUPS.items()),
+        "accuracy": (assets / "accuracy.md").read_text().strip(),
+        "accuracy_scenes": f"{accuracy['scenes']:,}",
         "notes": notes.read_text().strip() if notes.exists() else "",
     }
 

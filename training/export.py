@@ -8,14 +8,23 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
+from guidance.models.classifier import FOLDER, NoisyClassifier
 from training.unet import Denoiser, new_scheduler
 
 LIMIT_BYTES = 12 * 2**20
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
-def export_pipeline(vae: AutoencoderKL, denoiser: Denoiser, tokenizer: CLIPTokenizer, folder: Path) -> int:
-    """Write model_index.json and the five parts into `folder`, replacing them; returns their size in bytes.
+def export_pipeline(
+    vae: AutoencoderKL,
+    denoiser: Denoiser,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    classifier: NoisyClassifier | None = None,
+) -> int:
+    """Write model_index.json, the five parts and the classifier into `folder`; returns their size in bytes.
+
+    What was there of these is replaced; a classifier of other latents is not left behind.
 
     Whatever else is in the folder (the model card and its pictures) stays. The new folder is written beside the old
     one first, so a failure leaves the old one whole.
@@ -33,18 +42,21 @@ def export_pipeline(vae: AutoencoderKL, denoiser: Denoiser, tokenizer: CLIPToken
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(fresh, safe_serialization=True)
+    if classifier is not None:
+        deepcopy(classifier).to(torch.float16).save_pretrained(fresh / FOLDER)
     for file in fresh.rglob("*.safetensors"):
         file.chmod(0o644)  # written as 0600
     folder.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
+    for part in (*PARTS, FOLDER):
         shutil.rmtree(folder / part, ignore_errors=True)
-        (fresh / part).rename(folder / part)
+        if (fresh / part).exists():
+            (fresh / part).rename(folder / part)
     (fresh / "model_index.json").replace(folder / "model_index.json")
     shutil.rmtree(fresh)
     return pipeline_bytes(folder)
 
 
 def pipeline_bytes(folder: Path) -> int:
-    """Bytes of the pipeline's own files."""
-    files = [folder / "model_index.json", *(file for part in PARTS for file in (folder / part).rglob("*"))]
+    """Bytes of the pipeline's own files and of its classifier."""
+    files = [folder / "model_index.json", *(file for part in (*PARTS, FOLDER) for file in (folder / part).rglob("*"))]
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -72,3 +72,24 @@ def plot_samples(pictures: Tensor, captions: Sequence[str], columns: int, path: 
         panel.imshow(picture.permute(1, 2, 0).numpy(), interpolation="nearest")
         panel.set_title("\n".join(wrap(caption, 22)), fontsize=8)
     save(figure, path)
+
+
+def plot_accuracy(
+    sigmas: Sequence[float], shares: dict[str, Sequence[Estimate]], guesses: dict[str, float], path: Path
+) -> None:
+    """Shares of right answers of each group against sigma / alpha, with 95 % intervals; arrows where a guess is."""
+    figure, panel = plt.subplots(figsize=(7, 3.4), layout="constrained")
+    colours = ("#E03131", "#2360E0", "#37B24D", "#8B3FD9", "#F98217")
+    for (name, values), colour in zip(shares.items(), colours, strict=True):
+        panel.plot(sigmas, [value.value for value in values], "o-", markersize=3, color=colour, label=name)
+        panel.fill_between(sigmas, [v.low for v in values], [v.high for v in values], color=colour, alpha=0.15)
+        panel.plot([1.0], [guesses[name]], "<", transform=panel.get_yaxis_transform(), color=colour, clip_on=False)
+    panel.set(
+        xscale="log",
+        ylim=(0, 1.02),
+        xlabel="sigma / alpha",
+        title="right answers on scenes not trained on; arrows: a guess",
+    )
+    panel.grid(alpha=0.3)
+    panel.legend(frameon=False)
+    save(figure, path)

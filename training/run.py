@@ -12,13 +12,16 @@ from diffusers import AutoencoderKL
 from torch import Generator, Tensor
 from transformers import CLIPTokenizer
 
+from guidance.models.classifier import NoisyClassifier
 from training.captions import EMPTY, draw_claims, phrase
+from training.classifier import BATCH, classifier_loss, labels, new_classifier, singles
 from training.dropout import drop_condition
 from training.export import export_pipeline
 from training.latents import cached_latents
 from training.pictures import draw_pictures
 from training.record import WINDOW, smooth, write_json
 from training.sampling import draw_noise, sample
+from training.scenes import Scene
 from training.sheet import save_grid
 from training.stage import Loss, Recipe, Stage, save_atomically, shares
 from training.text import new_tokenizer, token_ids
@@ -59,14 +62,17 @@ class Settings:
     rate: float = 8e-4
     times: str = "focused"
     focus: float = 0.5
+    classifier_steps: int = 6_000
     preview_steps: int = 30
 
 
-QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, batch=4, preview_steps=2)
+QUICK = Settings(scenes=64, pool=32, vae_steps=3, steps=4, batch=4, classifier_steps=3, preview_steps=2)
 POOL_SEED = 101
-WARMUP = 150  # steps of the denoiser
-STAGES = ("vae", "denoiser")
-RESIZABLE = ("vae_steps", "steps", "batch", "rate", "times", "focus", "preview_steps")  # may change on resuming
+WARMUP = 150  # steps of the denoiser and of the classifier
+Data = tuple[list[Scene], Tensor]  # scenes and their latents
+STAGES = ("vae", "denoiser", "classifier")
+RESIZABLE = ("vae_steps", "steps", "batch", "rate", "times", "focus", "classifier_steps", "preview_steps")
+"""Settings that may change on resuming."""
 
 
 def claim_folder(settings: Settings, work: Path) -> None:
@@ -117,10 +123,10 @@ def draw_times(settings: Settings, levels: NoiseLevels, generator: Generator) ->
 
 
 def train_denoiser(
-    settings: Settings, vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path, preview: Callable[[Denoiser], None]
+    settings: Settings, data: Data, tokenizer: CLIPTokenizer, work: Path, preview: Callable[[Denoiser], None]
 ) -> Denoiser:
     """UNet and text encoder, with a fresh caption at every sight of a scene and condition dropout."""
-    scenes, latents = cached_latents(vae, settings.scenes, settings.seed + 1000, work / "latents.pt")
+    scenes, latents = data
     torch.manual_seed(settings.seed + 2)
     model = new_denoiser(tokenizer).channels_last()
     stage = Stage("denoiser", model, Recipe(settings.steps, settings.rate, WARMUP, 0.996), settings.seed + 2, work)
@@ -138,6 +144,25 @@ def train_denoiser(
         ]
 
     return cast(Denoiser, stage.run(draw, lambda: preview(cast(Denoiser, stage.average.eval()))))
+
+
+def train_classifier(settings: Settings, data: Data, work: Path) -> NoisyClassifier:
+    """The classifier, on the scenes with one thing, at noise levels distributed as the denoiser's are by default."""
+    scenes, latents = data
+    rows = singles(scenes)
+    truth, latents = labels([scenes[row] for row in rows]), latents[rows]
+    torch.manual_seed(settings.seed + 3)
+    recipe = Recipe(settings.classifier_steps, 2e-3, WARMUP, 0.996, weight_decay=0.05)
+    stage = Stage("classifier", new_classifier(), recipe, settings.seed + 3, work)
+    model, levels = cast(NoisyClassifier, stage.model), noise_levels()
+
+    def draw(step: int, generator: Generator) -> list[Loss]:
+        chosen = torch.randint(len(rows), (BATCH,), generator=generator)
+        t, z, y = focused_times(BATCH, settings.focus, levels, generator), latents[chosen], truth[chosen]
+        eps = torch.randn(z.shape, generator=generator)
+        return [partial(classifier_loss, model, z[part], y[part], t[part], eps[part], levels) for part in shares(BATCH)]
+
+    return cast(NoisyClassifier, stage.run(draw))
 
 
 def write_log(settings: Settings, work: Path, path: Path) -> None:
@@ -162,7 +187,9 @@ def train(settings: Settings, out: Path, work: Path) -> int:
         save_grid(decode(vae, latents), 8, work / "samples.png")
         export_pipeline(vae, denoiser, tokenizer, work / "preview")
 
-    denoiser = train_denoiser(settings, vae, tokenizer, work, preview)
-    size = export_pipeline(vae, denoiser, tokenizer, out)
+    data = cached_latents(vae, settings.scenes, settings.seed + 1000, work / "latents.pt")
+    denoiser = train_denoiser(settings, data, tokenizer, work, preview)
+    classifier = train_classifier(settings, data, work)
+    size = export_pipeline(vae, denoiser, tokenizer, out, classifier)
     write_log(settings, work, out / "assets" / "training.json")
     return size

@@ -20,11 +20,21 @@ def learn_merges(words: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]
     """Byte pair encoding of the word list: the merged tokens, and the merges in order.
 
     Merges are learned rather than spelt out by hand: hand-built chains for different words get in each other's way.
+    Naming the letters first settles the order of merges that are equally frequent, which is otherwise another in each
+    run: a resumed training would read other words than before.
     """
+    spelt = sorted(set(words))
+    letters = [*sorted(set("".join(spelt))), *dict.fromkeys(word[-1] + WORD_END for word in spelt)]
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, show_progress=False, end_of_word_suffix=WORD_END)
-    tokenizer.train_from_iterator(sorted(set(words)), trainer)
+    trainer = trainers.BpeTrainer(
+        vocab_size=100_000,
+        min_frequency=1,
+        show_progress=False,
+        end_of_word_suffix=WORD_END,
+        special_tokens=letters,
+    )
+    tokenizer.train_from_iterator(spelt, trainer)
     merges = [(left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
     return [left + right for left, right in merges], merges
 

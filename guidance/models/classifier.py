@@ -23,7 +23,8 @@ FOLDER = "classifier"
 class NoisyClassifier(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped here
     """Log probabilities of the classes of each of `groups`, from noisy latents x and the network time t.
 
-    A group's classes exclude each other ("red", "green"); the groups are independent ("red", "star").
+    A group's classes exclude each other ("red", "green"); the groups are independent ("red", "star"). Groups count in
+    the order of their names, since a config file does not keep another.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -36,8 +37,7 @@ class NoisyClassifier(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuse
         norm_num_groups: int = 8,
     ) -> None:
         super().__init__()
-        names = [name for classes in groups.values() for name in classes]
-        if not names or len(set(names)) != len(names):
+        if not self.classes or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"groups = {groups}: every class has a name of its own")
         first, last = block_out_channels[0], block_out_channels[-1]
         self.time = Timesteps(first, flip_sin_to_cos=True, downscale_freq_shift=0)
@@ -56,12 +56,12 @@ class NoisyClassifier(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuse
             for before, after in steps
         )
         self.norm_out = nn.GroupNorm(norm_num_groups, last)
-        self.heads = nn.Linear(last, len(names))
+        self.heads = nn.Linear(last, len(self.classes))
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the outputs, in order."""
-        return tuple(name for classes in self.config.groups.values() for name in classes)
+        return tuple(name for _, classes in sorted(self.config.groups.items()) for name in classes)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Log probabilities (N, classes) of x = alpha x0 + sigma eps (N, C, H, W) at network times t (N,).
@@ -73,5 +73,5 @@ class NoisyClassifier(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuse
         for block in self.blocks:
             hidden = block(hidden, embedding)
         logits = self.heads(nn.functional.silu(self.norm_out(hidden)).mean((2, 3)))
-        sizes = [len(classes) for classes in self.config.groups.values()]
+        sizes = [len(classes) for _, classes in sorted(self.config.groups.items())]
         return torch.cat([part.log_softmax(1) for part in logits.split(sizes, dim=1)], dim=1)

@@ -20,7 +20,7 @@ from guidance.noise import Level
 from tests.guidance.steps import noise
 from workers.loading import ModelError, load
 
-GROUPS = {"colour": ["red", "green", "blue"], "shape": ["star", "ring"]}
+GROUPS = {"shape": ["star", "ring"], "colour": ["red", "green", "blue"]}
 CPU = torch.device("cpu")
 LEVEL = Level.variance_preserving(412.7, 0.8)
 ROWS = 10

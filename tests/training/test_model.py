@@ -1,17 +1,31 @@
-"""The shipped model: small, complete, loaded by stock diffusers, and it knows a red star from a blue one."""
+"""The shipped model: small, complete, loaded by stock diffusers, and it knows a red star from a blue one.
+
+So does its classifier, and its gradient makes one out of noise.
+"""
 
 from itertools import product
 from pathlib import Path
+from string import Template
 
 import pytest
 import torch
 
+from guidance.models.classifier import FOLDER as CLASSIFIER
+from guidance.models.stable_diffusion import StableDiffusion
+from guidance.noise import Level
+from guidance.protocol import Branch
+from training.accuracy import GUESS, assess, load_classifier
 from training.captions import parse
+from training.card import TEMPLATE, facts
 from training.checker import judge, read
+from training.classifier import GROUPS, labels
 from training.export import LIMIT_BYTES, PARTS, pipeline_bytes
 from training.measure import Model, load
+from training.pictures import draw_scenes, to_bytes
 from training.sampling import draw_noise, sample
-from training.vae import decode
+from training.scenes import render
+from training.unet import new_scheduler, noise_levels
+from training.vae import decode, encode
 
 FOLDER = Path(__file__).parents[2] / "models" / "shapes"
 
@@ -22,7 +36,7 @@ def model() -> Model:
 
 
 def test_the_folder_is_complete_and_small() -> None:
-    assert {path.name for path in FOLDER.iterdir()} >= {"model_index.json", "README.md", *PARTS}
+    assert {path.name for path in FOLDER.iterdir()} >= {"model_index.json", "README.md", CLASSIFIER, *PARTS}
     assert pipeline_bytes(FOLDER) <= LIMIT_BYTES
     assert not list(FOLDER.rglob("*.bin"))
 
@@ -49,3 +63,46 @@ def test_most_captions_of_colour_and_tone_come_true_at_w_3(model: Model) -> None
 def test_weights_are_half_precision_on_disk_and_full_in_memory(model: Model) -> None:
     assert {weight.dtype for weight in model.denoiser.parameters()} == {torch.float32}
     assert all(torch.equal(weight, weight.half().float()) for weight in model.denoiser.parameters())
+
+
+def test_the_classifier_is_sure_without_noise_and_guesses_in_nothing_but_noise(model: Model) -> None:
+    scenes = draw_scenes(150, seed=31_337, pair_share=0.0)
+    latents, truth = encode(model.vae, to_bytes(render(scenes))), labels(scenes)
+    classifier = load_classifier(FOLDER)
+    first, middle, last = (assess(classifier, latents, truth, t) for t in (0, 400, 999))
+    for group in GROUPS:
+        assert first.accuracy[group].value > 0.97 and first.loss[group] < 0.1, group
+        assert middle.accuracy[group].low > GUESS[group], group
+        assert last.accuracy[group].low < GUESS[group] < last.accuracy[group].high + 0.05, group
+        assert middle.loss[group] < last.loss[group], group
+
+
+def test_the_classifier_is_half_precision_on_disk_and_well_under_two_megabytes() -> None:
+    weights = FOLDER / CLASSIFIER / "diffusion_pytorch_model.safetensors"
+    assert weights.stat().st_size < 1.2 * 2**20
+    assert all(torch.equal(weight, weight.half().float()) for weight in load_classifier(FOLDER).parameters())
+
+
+def test_its_gradient_guides_the_unconditional_model_to_every_colour(model: Model) -> None:
+    """Dhariwal & Nichol 2021, algorithm 2: eps - sigma s grad log p(class | x), from noise to a picture."""
+    served = StableDiffusion.load(FOLDER, "shapes", torch.device("cpu"), torch.float32)
+    null, levels, scheduler = served.encode(None), noise_levels(), new_scheduler()
+    scheduler.set_timesteps(15)
+    colours = GROUPS["colour"]
+    x = draw_noise(len(colours), seed=0)
+    for t in scheduler.timesteps.tolist():
+        level = Level(t, float(levels.alpha[t]), float(levels.sigma[t]))
+        eps = torch.cat(served.evaluate([Branch("uncond", row, level, null) for row in torch.split(x, 1)]))
+        leaf = x.clone().requires_grad_()
+        said = [
+            served.log_probability(row, level, [served.info.classes.index(colour)])
+            for row, colour in zip(torch.split(leaf, 1), colours, strict=True)
+        ]
+        [gradient] = torch.autograd.grad(torch.cat(said).sum(), leaf)
+        x = scheduler.step(eps - level.sigma * 2 * gradient, t, x).prev_sample
+    seen = [{thing.colour for thing in read(picture).things} for picture in decode(model.vae, x)]
+    assert sum(colour in found for colour, found in zip(colours, seen, strict=True)) >= 6
+
+
+def test_the_model_card_is_what_the_template_says() -> None:
+    assert (FOLDER / "README.md").read_text() == Template(TEMPLATE.read_text()).substitute(facts(FOLDER))

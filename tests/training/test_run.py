@@ -9,7 +9,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from training.export import PARTS
+from guidance.models.classifier import FOLDER
+from training.classifier import classifier_loss
+from training.export import PARTS, export_pipeline
+from training.measure import load
 from training.run import QUICK, WARMUP, claim_folder, train
 from training.stage import Recipe, learning_rate
 from training.unet import denoising_loss
@@ -65,6 +68,43 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     for part in ("model", "average"):
         apart = [(resumed[part][name].double() - weight).abs().flatten() for name, weight in whole[part].items()]
         assert torch.cat(apart).mean() < 0.003 * longest, part
+
+
+def test_a_finished_work_folder_without_a_classifier_trains_that_alone(
+    quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted, it goes on where it stopped; what was finished is exported as it was."""
+    work, calls = Path(shutil.copytree(quick / "work", tmp_path / "work")), 0
+    (work / "classifier.pt").unlink()
+
+    def breaks(*arguments: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise KeyboardInterrupt
+        return classifier_loss(*arguments)
+
+    for stage in ("vae_loss", "denoising_loss"):
+        monkeypatch.setattr(f"training.run.{stage}", lambda *arguments: pytest.fail("trained again"))
+    monkeypatch.setattr("training.stage.CHECKPOINT_SECONDS", -1.0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("training.run.classifier_loss", breaks)
+        train(QUICK, tmp_path / "model", work)
+    assert torch.load(work / "classifier.pt")["step"] == 2
+    train(QUICK, tmp_path / "model", work)
+
+    whole, resumed = (torch.load(folder / "classifier.pt") for folder in (quick / "work", work))
+    assert resumed["step"] == QUICK.classifier_steps
+    assert resumed["losses"] == pytest.approx(whole["losses"], rel=1e-4)
+    weights = Path("unet") / "diffusion_pytorch_model.safetensors"
+    assert (tmp_path / "model" / weights).read_bytes() == (quick / "model" / weights).read_bytes()
+
+
+def test_a_classifier_of_other_latents_is_not_left_behind(quick: Path, tmp_path: Path) -> None:
+    model = load(quick / "model")
+    folder = Path(shutil.copytree(quick / "model", tmp_path / "model"))
+    export_pipeline(model.vae, model.denoiser, model.tokenizer, folder)
+    assert not (folder / FOLDER).exists()
 
 
 def test_a_work_folder_belongs_to_one_run(tmp_path: Path) -> None:

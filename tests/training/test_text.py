@@ -1,10 +1,15 @@
 """The tokenizer knows every caption word as one token; the encoder is small."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from training.captions import EMPTY, WORDS
 from training.text import LENGTH, new_text_encoder, new_tokenizer, token_ids
+
+SHIPPED = Path(__file__).parents[2] / "models" / "shapes" / "tokenizer"
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -17,6 +22,14 @@ def test_a_caption_word_is_one_token_inside_a_sentence_too(word: str) -> None:
 def test_words_have_different_tokens() -> None:
     tokenizer = new_tokenizer()
     assert len({tokenizer(word).input_ids[1] for word in WORDS}) == len(WORDS)
+
+
+def test_the_tokenizer_is_the_shipped_one_however_often_it_is_made(tmp_path: Path) -> None:
+    """One that numbers words otherwise would scramble what a resumed training has learnt."""
+    shipped = json.loads((SHIPPED / "tokenizer.json").read_text())["model"]
+    for _ in range(20):
+        new_tokenizer().save_pretrained(tmp_path)
+        assert json.loads((tmp_path / "tokenizer.json").read_text())["model"] == shipped
 
 
 def test_unknown_words_fall_back_to_smaller_pieces_and_come_back() -> None:
