@@ -152,11 +152,9 @@ class ModelInfo(BaseModel):
 
     def _sampler_problems(self, guidance: GuidanceSpec, sampler: AnySampler) -> list[Problem]:
         found = []
-        if guidance.combiner.first_order and not sampler.first_order:
-            solvers = ", ".join(
-                method.type_name() for method in get_args(get_args(AnySampler)[0]) if method.first_order
-            )
-            detail = f"{guidance.combiner.type} needs a first-order sampler ({solvers}), and {sampler.type} is not"
+        if guidance.combiner.renoises and not sampler.renoises:
+            able = [method.type_name() for method in get_args(get_args(AnySampler)[0]) if method.renoises]
+            detail = f"{guidance.combiner.type} is defined for {', '.join(able)}, not for {sampler.type}"
             found.append(Problem("/sampler/type", "unsupported_sampler", detail))
         spacing = sampler.resolved_spacing(self.noise)
         if spacing == "karras" and not sampler.karras:

@@ -67,9 +67,6 @@ class GuidanceSpec(BaseModel):
     def _consistent(self) -> Self:
         for name in ("condition", "perturbation", "correction"):
             _refuse_repeats(name, getattr(self, name))
-        if self.combiner.first_order and (others := [s.type for s in (*self.perturbation, *self.correction)]):
-            reason = "puts the noise of the unconditional prediction back, which would be changed"
-            raise ValueError(f"combiner {self.combiner.type} {reason} by {', '.join(others)}: leave them out")
         self._refuse_reuse()
         normalisers = [f"correction {c.type}" for c in self.correction if c.normalises]
         normalisers += [f"combiner {self.combiner.type}"] * self.combiner.normalises

@@ -52,6 +52,8 @@ class Trajectory:
         """The latest guided prediction, for previews."""
         self.cost = Cost()
         """Of the evaluations since the last call; the driver adds to it."""
+        self._uncond: Prediction | None = None
+        """Whose noise the solver puts back; None where it is that of the guided prediction."""
         self._memory: dict[str, Any] = {}
         last = model.info.noise.num_train_timesteps - 1
         self._noisiest = Level.variance_preserving(last, float(model.info.noise.ratios[-1]))
@@ -77,11 +79,11 @@ class Trajectory:
         for index, call in enumerate(self.plan.calls):
             step = self._step(call, solver.network_input(sample, index), solver.kept(index), condition_stream)
             self.guided = yield from self._guided(call, step)
-            sample = solver.advance(sample, self.guided, index, noise_stream)
+            sample = solver.advance(sample, self.guided, index, noise_stream, self._uncond)
             self.calls_done = index + 1
         return sample
 
-    def _step(self, call: Call, x: Tensor, kept: float, stream: Generator) -> Step:
+    def _step(self, call: Call, x: Tensor, kept: float | None, stream: Generator) -> Step:
         return Step(
             index=call.step,
             count=self.plan.steps,
@@ -119,6 +121,7 @@ class Trajectory:
             guided = guided.replaced(guided.view(term.space) + push, term.space)
         for correction in self.guidance.correction:
             guided = correction.correct(guided, seen, step)
+        self._uncond = seen.get("uncond") if self.guidance.combiner.renoises and call.weight is not None else None
         self.nfe_done += self.cost.evaluations
         self.diagnostics.record(call, seen, guided, step.notes, self.cost)
         self.cost = Cost()

@@ -69,8 +69,8 @@ def runs(
     def with_sampler(guidance: GuidanceSpec) -> SearchStrategy[tuple[GuidanceSpec, Sampler]]:
         length = guidance.schedule.length
         fitting = samplers(steps if length is None else st.just(length))
-        if guidance.combiner.first_order:
-            fitting = fitting.filter(lambda sampler: sampler.first_order)
+        if guidance.combiner.renoises:
+            fitting = fitting.filter(lambda sampler: sampler.renoises)
         return st.tuples(st.just(guidance), fitting)
 
     return specs(able).flatmap(with_sampler)
