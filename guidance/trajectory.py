@@ -37,6 +37,7 @@ class Trajectory:
         shape: tuple[int, ...],
         seed: int,
         detail: Detail = "summary",
+        noise: Tensor | None = None,
     ) -> None:
         self.model = model
         self.guidance = guidance
@@ -44,6 +45,8 @@ class Trajectory:
         self.conditions = conditions
         self.shape = shape
         self.seed = seed
+        self.noise = noise
+        """What it starts from; None: drawn from the seed."""
         self.plan = plan(guidance, sampler, model.info)
         self.diagnostics = Diagnostics(detail, model.info.data_bound)
         self.calls_done = 0
@@ -74,7 +77,9 @@ class Trajectory:
         noise_stream = torch.Generator().manual_seed(self.seed)
         condition_stream = torch.Generator().manual_seed(self.seed ^ CONDITION_STREAM)
         solver = self.sampler.make_solver(self.model.info.noise, self.model.scheduler_config)
-        noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
+        noise = self.noise
+        if noise is None:
+            noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
         sample = solver.start(noise.to(self.model.device))
         for index, call in enumerate(self.plan.calls):
             step = self._step(call, solver.network_input(sample, index), solver.kept(index), condition_stream)
