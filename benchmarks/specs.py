@@ -106,7 +106,7 @@ def _body(random: Random, info: ModelInfo, steps: tuple[int, int]) -> Body:
 def _sampler(random: Random, steps: tuple[int, int], combiner: type[Combiner]) -> Body:
     spacing = random.choice([None, "leading", "trailing", "linspace", "karras"])
     samplers = [method for method in members("sampler") if issubclass(method, Sampler)]
-    fitting = [method for method in samplers if method.first_order or not combiner.first_order]
+    fitting = [method for method in samplers if method.renoises or not combiner.renoises]
     return _drawn(random, random.choice(fitting)) | {"steps": random.randint(*steps), "spacing": spacing}
 
 
@@ -116,7 +116,7 @@ def _guidance(random: Random, steps: int, combiner: type[Combiner]) -> Body:
         guidance["schedule"] = schedule = _drawn(random, random.choice(members("schedule")))
         if schedule["type"] == "per_step":
             schedule["weights"] = [random.choice([None, random.uniform(1, 10)]) for _ in range(steps)]
-    for stage in ("condition",) if combiner.first_order else ("condition", "perturbation", "correction", "energy"):
+    for stage in ("condition", "perturbation", "correction", "energy"):
         kinds = members(stage)
         chosen = random.sample(kinds, random.randint(0, min(2, len(kinds))))
         guidance[stage] = [_drawn(random, method) for method in chosen]

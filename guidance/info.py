@@ -207,10 +207,9 @@ def solver_reasons(guidance: GuidanceSpec, sampler: AnySampler) -> list[str]:
     """Why stages that work on the solver's step cannot work on that of `sampler`."""
     reasons = []
     methods: list[type[Sampler]] = list(get_args(get_args(AnySampler)[0]))
-    for stage in (guidance.combiner, *guidance.energy):
-        if stage.first_order and not sampler.first_order:
-            solvers = ", ".join(method.type_name() for method in methods if method.first_order)
-            reasons.append(f"{stage.type} needs a first-order sampler ({solvers}), and {sampler.type} is not")
+    if guidance.combiner.renoises and not sampler.renoises:
+        able = ", ".join(method.type_name() for method in methods if method.renoises)
+        reasons.append(f"{guidance.combiner.type} is defined for {able}, not for {sampler.type}")
     movable = ", ".join(method.type_name() for method in methods if method.movable and method.calls_per_step == 1)
     for energy in guidance.energy:
         if energy.moves and (not sampler.movable or sampler.calls_per_step > 1):

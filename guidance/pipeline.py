@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from guidance.energies import Effect, Energy, Estimate
@@ -30,6 +30,8 @@ class Guided:
     prediction: Prediction
     seen: dict[str, Prediction]
     """The predictions of its branches, by name."""
+    renoised: Prediction | None = None
+    """Whose noise the solver puts back; None for that of the guided prediction."""
     after: Tensor | None = None
     """What is added to x after the solver's step."""
 
@@ -65,7 +67,7 @@ class Pipeline:
             if effect.denoised is not None:
                 prediction = prediction.replaced(prediction.denoised + effect.denoised, "denoised")
         moves = [effect.after for effect in effects if effect.after is not None]
-        return Guided(prediction, cut(guided.seen), sum(moves[1:], moves[0]) if moves else None)
+        return cut(replace(guided, prediction=prediction, after=sum(moves[1:], moves[0]) if moves else None))
 
     def _predict(self, call: Call, step: Step) -> Asking[Guided]:
         """Condition, combine and perturb, correct."""
@@ -88,7 +90,8 @@ class Pipeline:
             guided = guided.replaced(guided.view(term.space) + push, term.space)
         for correction in self.guidance.correction:
             guided = correction.correct(guided, seen, step)
-        return Guided(guided, seen)
+        renoises = self.guidance.combiner.renoises and call.weight is not None
+        return Guided(guided, seen, seen.get("uncond") if renoises else None)
 
     def _guide(self, call: Call, step: Step) -> tuple[Guide, Space]:
         """What makes the guided prediction of this call, and in which space."""

@@ -100,8 +100,8 @@ class Step:
     """Draws what conditions and combiners need of randomness; never shared with the solver's noise."""
     memory: dict[str, Any]
     """What a method keeps over the steps of one trajectory, under its own type name. Dies with the trajectory."""
-    kept: float = 0.0
-    """Share of the predicted noise that the solver's step keeps; of first-order solvers only."""
+    kept: float | None = None
+    """Share of the predicted noise that the solver's step keeps; None where the step is not of first order."""
     others: Mapping[Wanted, Condition] = field(default_factory=dict)
     """Conditions of the prompts and labels that stages name; None is the null condition."""
     after: Level = CLEAN

@@ -73,10 +73,6 @@ class GuidanceSpec(BaseModel):
         descents = [energy.type for energy in self.energy if energy.descends]
         if len(descents) > 1:
             raise ValueError(f"{' and '.join(descents)} both descend losses: give all the losses to one of them")
-        pushes = (*self.perturbation, *self.correction, *self.energy)
-        if self.combiner.first_order and (others := [stage.type for stage in pushes]):
-            reason = "puts the noise of the unconditional prediction back, which would be changed"
-            raise ValueError(f"combiner {self.combiner.type} {reason} by {', '.join(others)}: leave them out")
         self._refuse_reuse()
         normalisers = [f"correction {c.type}" for c in self.correction if c.normalises]
         normalisers += [f"combiner {self.combiner.type}"] * self.combiner.normalises

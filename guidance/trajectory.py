@@ -36,6 +36,7 @@ class Trajectory:
         shape: tuple[int, ...],
         seed: int,
         detail: Detail = "summary",
+        noise: Tensor | None = None,
     ) -> None:
         self.model = model
         self.guidance = guidance
@@ -43,6 +44,8 @@ class Trajectory:
         self.conditions = conditions
         self.shape = shape
         self.seed = seed
+        self.noise = noise
+        """What it starts from; None: drawn from the seed."""
         self.plan = plan(guidance, sampler, model.info)
         self.diagnostics = Diagnostics(detail, model.info.data_bound)
         self.calls_done = 0
@@ -72,7 +75,9 @@ class Trajectory:
         noise_stream = torch.Generator().manual_seed(self.seed)
         condition_stream = torch.Generator().manual_seed(self.seed ^ CONDITION_STREAM)
         solver = began = self.sampler.make_solver(self.model.info.noise, self.model.scheduler_config)
-        noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
+        noise = self.noise
+        if noise is None:
+            noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
         sample = solver.start(noise.to(self.model.device))
         for done, call in enumerate(self.plan.calls):
             if call.within == 0 and call.repeated:
@@ -81,7 +86,7 @@ class Trajectory:
                 began = deepcopy(solver)
             x, kept = solver.network_input(sample, call.place), solver.kept(call.place)
             guided = yield from self._evaluated(call, self._step(call, x, kept, condition_stream))
-            sample = solver.advance(sample, guided.prediction, call.place, noise_stream)
+            sample = solver.advance(sample, guided.prediction, call.place, noise_stream, guided.renoised)
             if guided.after is not None:
                 sample = sample + guided.after / self.sampler.scale(call.after)
             self.calls_done = done + 1
@@ -93,7 +98,7 @@ class Trajectory:
         there, here = self.sampler.scale(call.after), self.sampler.scale(call.level)
         return noised(there * sample, call.after, call.level, noise) / here
 
-    def _step(self, call: Call, x: Tensor, kept: float, stream: Generator) -> Step:
+    def _step(self, call: Call, x: Tensor, kept: float | None, stream: Generator) -> Step:
         return Step(
             index=call.step,
             count=self.plan.steps,

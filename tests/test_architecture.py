@@ -37,7 +37,9 @@ def test_floors_only_look_down() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["service.app", "jobs.store", "guidance.catalogue", "guidance.plan", "cli.main"])
+@pytest.mark.parametrize(
+    "module", ["service.app", "jobs.store", "guidance.catalogue", "guidance.inversion", "guidance.plan", "cli.main"]
+)
 def test_imports_no_torch(module: str) -> None:
     in_a_fresh_python(
         f"import {module}, sys; loaded = {{'torch', 'diffusers'}} & set(sys.modules); assert not loaded, loaded"

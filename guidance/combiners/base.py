@@ -28,8 +28,8 @@ class Combiner(Stage):
     """Whether it sets the magnitude of the prediction; two stages that do contradict each other."""
     data_dependent: ClassVar[bool] = False
     """Whether the number of evaluations is decided on the way: then the planned number is the most there can be."""
-    first_order: ClassVar[bool] = False
-    """Whether it works on what a first-order step keeps of the noise (`Step.kept`), which other solvers do not have."""
+    renoises: ClassVar[bool] = False
+    """Whether the solver puts the noise of the unconditional prediction back, not that of the guided one."""
 
     @abstractmethod
     def branches(self, weight: float) -> frozenset[str]:

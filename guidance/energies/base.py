@@ -58,8 +58,6 @@ class Effect:
 class Energy(Stage):
     """Uses a gradient that no condition of the network gives: of a classifier, or of a loss of the clean picture."""
 
-    first_order: ClassVar[bool] = False
-    """Whether it works on what a first-order step keeps of the noise (`Step.kept`), which other solvers do not have."""
     descends: ClassVar[bool] = True
     """Whether it descends losses of the clean picture; one energy with all the losses does, not several."""
 

@@ -26,12 +26,17 @@ class StepSolver(Protocol):
         """x = alpha * x0 + sigma * eps at the level of `call`."""
         ...
 
-    def kept(self, call: int) -> float:
-        """Share of the predicted noise that this step keeps, of first-order solvers; 0 for others."""
+    def kept(self, call: int) -> float | None:
+        """Share of the predicted noise that this step keeps; None where it is not of first order."""
         ...
 
-    def advance(self, sample: Tensor, guided: Prediction, call: int, generator: Generator) -> Tensor:
-        """The sample after `call`. Draws noise from `generator` where the solver is stochastic."""
+    def advance(
+        self, sample: Tensor, guided: Prediction, call: int, generator: Generator, uncond: Prediction | None = None
+    ) -> Tensor:
+        """The sample after `call`. Draws noise from `generator` where the solver is stochastic.
+
+        uncond: whose noise is put back beside the guided denoised estimate, where it is not the guided one's.
+        """
         ...
 
 
@@ -44,8 +49,8 @@ class Sampler(Stage):
     """Whether Karras' spacing is defined for it."""
     zero_snr: ClassVar[bool] = True
     """Whether it runs on a noise table that ends at zero signal."""
-    first_order: ClassVar[bool] = False
-    """Whether a step is x0 plus a share of the predicted noise, plus fresh noise (`kept`)."""
+    renoises: ClassVar[bool] = False
+    """Whether its steps can put back the noise of another prediction than the guided one (`shift`)."""
     calls_per_step: ClassVar[int] = 1
     movable: ClassVar[bool] = True
     """Whether x may be moved between steps: whether its next step begins at what it is given."""
@@ -94,9 +99,13 @@ class Sampler(Stage):
         """What the request passes to each call of the scheduler's `step`."""
         return {}
 
-    def kept(self, scheduler: Any, call: int) -> float:
+    def kept(self, scheduler: Any, call: int) -> float | None:
         """Share of the predicted noise, in sigma / alpha, that the first-order step `call` of `scheduler` keeps."""
-        raise NotImplementedError(f"{self.type_name()} is not of first order")
+        return None
+
+    def shift(self, scheduler: Any, call: int) -> float:
+        """How far the sample after step `call` moves with the denoised estimate where the noise put back stays."""
+        raise NotImplementedError(f"{self.type_name()} puts back no other noise than that of the guided prediction")
 
     @classmethod
     def catalogue_entry(cls) -> dict[str, Any]:

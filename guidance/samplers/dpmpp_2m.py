@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal
 
 from guidance.noise import NoiseTable
@@ -13,8 +14,23 @@ class DPMpp2M(MultistepSampler):
 
     paper: ClassVar[str] = "Lu et al. 2022, arXiv:2211.01095"
     solver: ClassVar[str] = "DPMSolverMultistepScheduler"
+    renoises: ClassVar[bool] = True
 
     type: Literal["dpmpp_2m"] = "dpmpp_2m"
 
     def scheduler_options(self, table: NoiseTable) -> dict[str, Any]:
         return super().scheduler_options(table) | {"algorithm_type": "dpmsolver++", "solver_order": 2}
+
+    def shift(self, scheduler: Any, call: int) -> float:
+        """Chung et al. 2024, arXiv:2406.08070, the authors' `dpm++_2m_cfg++`: but at the ends, twice.
+
+        Their second order is (1 - e^-h) (D_g - D_u of the step before) / (2 r), r = h of the step before / h. The
+        scheduler, which is given D_u at every step, takes it of D_u.
+        """
+        end = float(scheduler.sigmas[call + 1])
+        alpha = 1 / math.hypot(1.0, end)
+        if call == 0 or not end:
+            return alpha
+        before, here = float(scheduler.sigmas[call - 1]), float(scheduler.sigmas[call])
+        r = math.log(before / here) / math.log(here / end)
+        return alpha * (1 + (1 - end / here) / (2 * r))

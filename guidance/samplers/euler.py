@@ -13,9 +13,12 @@ class Euler(SigmaSampler):
     paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364"
     solver: ClassVar[str] = "EulerDiscreteScheduler"
 
-    first_order: ClassVar[bool] = True
+    renoises: ClassVar[bool] = True
 
     type: Literal["euler"] = "euler"
 
     def kept(self, scheduler: Any, call: int) -> float:
         return float(scheduler.sigmas[call + 1] / scheduler.sigmas[call])
+
+    def shift(self, scheduler: Any, call: int) -> float:
+        return 1.0  # its samples are x / alpha

@@ -14,10 +14,13 @@ class EulerAncestral(SigmaSampler):
     solver: ClassVar[str] = "EulerAncestralDiscreteScheduler"
     karras: ClassVar[bool] = False
 
-    first_order: ClassVar[bool] = True
+    renoises: ClassVar[bool] = True
 
     type: Literal["euler_ancestral"] = "euler_ancestral"
 
     def kept(self, scheduler: Any, call: int) -> float:
         """sigma_down / sigma, with sigma_down = sigma'^2 / sigma."""
         return float(scheduler.sigmas[call + 1] / scheduler.sigmas[call]) ** 2
+
+    def shift(self, scheduler: Any, call: int) -> float:
+        return 1.0  # its samples are x / alpha

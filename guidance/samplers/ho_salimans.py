@@ -71,11 +71,12 @@ class AncestralSolver:
     def network_input(self, sample: Tensor, call: int) -> Tensor:
         return sample
 
-    def kept(self, call: int) -> float:
+    def kept(self, call: int) -> None:
         """CFG++ is not defined for it."""
-        return 0.0
 
-    def advance(self, sample: Tensor, guided: Prediction, call: int, generator: Generator) -> Tensor:
+    def advance(
+        self, sample: Tensor, guided: Prediction, call: int, generator: Generator, uncond: Prediction | None = None
+    ) -> Tensor:
         """The last step ends in the denoised estimate."""
         if call + 1 == len(self.levels):
             return guided.denoised

@@ -53,11 +53,17 @@ class Solver:
         x: Tensor = self.scheduler.scale_model_input(sample, self.scheduler.timesteps[call])
         return x
 
-    def kept(self, call: int) -> float:
-        return self.sampler.kept(self.scheduler, call) if self.sampler.first_order else 0.0
+    def kept(self, call: int) -> float | None:
+        return self.sampler.kept(self.scheduler, call)
 
-    def advance(self, sample: Tensor, guided: Prediction, call: int, generator: Generator) -> Tensor:
+    def advance(
+        self, sample: Tensor, guided: Prediction, call: int, generator: Generator, uncond: Prediction | None = None
+    ) -> Tensor:
+        """With `uncond`: its own step, moved by what the guided denoised estimate differs from its."""
         options = self.options | ({"generator": generator} if self.takes_generator else {})
         t = self.scheduler.timesteps[call]
-        after: Tensor = self.scheduler.step(guided.value, t, sample, return_dict=False, **options)[0]
-        return after
+        stepped = guided if uncond is None else uncond
+        after: Tensor = self.scheduler.step(stepped.value, t, sample, return_dict=False, **options)[0]
+        if uncond is None:
+            return after
+        return after + self.sampler.shift(self.scheduler, call) * (guided.denoised - uncond.denoised)

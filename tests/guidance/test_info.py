@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from guidance.info import CAPABILITIES, ModelInfo, Problem
 from guidance.models.gaussians import Gaussians
 from guidance.noise import NoiseTable
-from guidance.samplers import DDIM, LMS, Euler, EulerAncestral, Heun, Sampler
+from guidance.samplers import DDIM, LMS, DPMpp2M, Euler, EulerAncestral, Heun, Sampler
 from guidance.spec import GuidanceSpec
 from tests.guidance.strategies import LAW, runs
 
@@ -94,14 +94,14 @@ def test_prompts_of_stages_must_suit_the_model() -> None:
 
 
 @pytest.mark.parametrize("sampler", [Heun(steps=4), LMS(steps=4)])
-def test_cfgpp_needs_a_first_order_sampler(sampler: Sampler) -> None:
+def test_cfgpp_is_defined_for_some_samplers(sampler: Sampler) -> None:
     [problem] = problems(ABLE, sampler, combiner={"type": "cfgpp"})
     assert problem.pointer == "/sampler/type"
     assert (
-        problem.detail
-        == f"cfgpp needs a first-order sampler (ddim, euler, euler_ancestral), and {sampler.type_name()} is not"
+        problem.detail == f"cfgpp is defined for ddim, dpmpp_2m, euler, euler_ancestral, not for {sampler.type_name()}"
     )
-    assert problems(ABLE, Euler(steps=4), combiner={"type": "cfgpp"}) == []
+    for able in (DPMpp2M(steps=4), Euler(steps=4)):
+        assert problems(ABLE, able, combiner={"type": "cfgpp"}) == []
 
 
 def test_cads_needs_a_condition_that_can_be_noised() -> None:

@@ -58,7 +58,7 @@ def test_a_picture_comes_to_the_host_as_it_was_left() -> None:
 
 
 def call(step: int, within: int = 0) -> Call:
-    return Call(step, within, LEVEL, LEVEL, 3.0, 2)
+    return Call(step, within, step, 0, False, LEVEL, LEVEL, CLEAN, 3.0, 2)
 
 
 @pytest.mark.parametrize(("detail", "frames"), [("off", 0), ("summary", 0), ("full", 2)])

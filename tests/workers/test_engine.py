@@ -72,6 +72,19 @@ def test_a_mixed_batch_gives_each_request_the_bytes_it_gets_alone(
             assert np.array_equal(image.pixels, expected)
 
 
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "euler", "euler_ancestral"])
+def test_cfgpp_in_a_batch_gives_the_bytes_it_gives_alone(sampler: str, engine: Engine, make_task: MakeTask) -> None:
+    """The solver holds what the step before saw: of its own image alone."""
+    preset = {"preset": "cfgpp"}
+    tasks = [
+        make_task(str(seed), seed=seed, n=2, sampler={"type": sampler, "steps": steps}, guidance=guidance)
+        for seed, steps, guidance in [(0, 5, preset), (10, 3, preset), (20, 5, {})]
+    ]
+    for task, ended in zip(tasks, run_to_end(engine, tasks), strict=True):
+        for image, expected in zip(ended.images, alone(task), strict=True):
+            assert np.array_equal(image.pixels, expected)
+
+
 def test_image_k_of_seed_s_is_image_0_of_seed_s_plus_k(engine: Engine, make_task: MakeTask) -> None:
     [many, one] = run_to_end(engine, [make_task("many", seed=5, n=3), make_task("one", seed=7)])
     assert [image.seed for image in many.images] == [5, 6, 7]

@@ -40,7 +40,6 @@ class Evaluation:
     x: Tensor
     level: Level = HERE
     after: Level = THERE
-    kept: float = 0.0
     cond: Condition | None = None
     asked: list[Branch] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +59,6 @@ class Evaluation:
             uncond=Branch("uncond", self.x, self.level, self.model.encode(None)),
             generator=torch.Generator().manual_seed(1),
             memory={},
-            kept=self.kept,
             after=self.after,
             needs=spec.needs,
             notes=self.notes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from guidance.noise import CLEAN
 from guidance.picture import data_url, pixels
+from guidance.protocol import Conditions, drive
+from guidance.samplers import DDIM
 from guidance.spec import GuidanceSpec
+from guidance.trajectory import Trajectory
 from tests.guidance.energies.evaluation import ALONE, HERE, THERE, Evaluation, mixture, noise, standard
 from tests.guidance.pictures import png
 
@@ -30,8 +35,8 @@ D = HERE.alpha * X
 """The denoised estimate of data N(0, 1)."""
 
 
-def guided(x: Tensor = X, model: Any = MODEL, kept: float = 0.0, **energy: Any) -> tuple[Any, dict[str, Any]]:
-    evaluation = Evaluation(model, x, kept=kept)
+def guided(x: Tensor = X, model: Any = MODEL, **energy: Any) -> tuple[Any, dict[str, Any]]:
+    evaluation = Evaluation(model, x)
     return evaluation.guided(schedule=ALONE, energy=[energy]), evaluation.notes
 
 
@@ -160,14 +165,27 @@ def test_backward_guidance_descends_from_the_denoised_estimate() -> None:
 
 
 def test_mpgd_steps_on_the_denoised_estimate_and_keeps_the_noise() -> None:
-    """x0 + s (y - x0) / tau^2; what the solver is handed goes there with the noise of before."""
-    kept = 0.4
-    result, _ = guided(type="mpgd", scale=0.05, kept=kept, losses=[SQUARE])
-    after = D + 0.05 * (Y - D) / TAU**2
-    karras = X / HERE.alpha
-    paper = after + kept * (karras - D)  # the share of the noise that the step keeps, of the unmoved estimate
-    handed = result.prediction.denoised
-    close(handed + kept * (karras - handed), paper)
+    """alpha' (D + s (y - D) / tau^2) + sigma' eps is the solver's step, moved by alpha' s (y - D) / tau^2."""
+    result, _ = guided(type="mpgd", scale=0.05, losses=[SQUARE])
+    close(result.after, THERE.alpha * 0.05 * (Y - D) / TAU**2)
+    close(result.prediction.denoised, D)
+
+
+def test_mpgd_arrives_where_its_paper_does() -> None:
+    """A whole trajectory of DDIM against the paper's three lines, on data N(0, 1)."""
+    sampler = DDIM(steps=6, spacing="leading")
+    conditions = Conditions(MODEL.label(0), MODEL.encode(None))
+    spec = GuidanceSpec.model_validate(
+        {"schedule": ALONE, "energy": [{"type": "mpgd", "scale": 0.05, "losses": [SQUARE]}]}
+    )
+    trajectory = Trajectory(MODEL, spec, sampler, conditions, MODEL.shape(0, 0), 3)
+    found = drive(trajectory.run(), MODEL.evaluate)
+    z = torch.randn(MODEL.shape(0, 0), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    for here, there in pairwise([*sampler.levels(MODEL.info.noise), CLEAN]):
+        denoised = here.alpha * z
+        eps = (z - here.alpha * denoised) / here.sigma
+        z = there.alpha * (denoised - 0.05 * (denoised - Y) / TAU**2) + there.sigma * eps
+    close(found, z, 2e-3)  # diffusers' last step ends at the first level of the table, not at zero
 
 
 @pytest.mark.parametrize(
