@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from guidance.album import MOST, Album
 from guidance.diagnostics import Diagnostics
+from guidance.noise import CLEAN
 from guidance.pictures import END, PADDING, PICTURES, START, Frame, Picture
 from guidance.plan import Call
 from tests.guidance.steps import LEVEL, noise
