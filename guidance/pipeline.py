@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guidance.energies import Effect, Energy, Estimate
@@ -67,7 +67,8 @@ class Pipeline:
             if effect.denoised is not None:
                 prediction = prediction.replaced(prediction.denoised + effect.denoised, "denoised")
         moves = [effect.after for effect in effects if effect.after is not None]
-        return cut(replace(guided, prediction=prediction, after=sum(moves[1:], moves[0]) if moves else None))
+        moved = sum(moves[1:], moves[0]) if moves else None
+        return Guided(prediction, cut(guided.seen), cut(guided.renoised), moved)
 
     def _predict(self, call: Call, step: Step) -> Asking[Guided]:
         """Condition, combine and perturb, correct."""

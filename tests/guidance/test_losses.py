@@ -37,7 +37,7 @@ def half(side: int = 8) -> str:
 
 
 def value(loss: Loss, x: Tensor = X) -> Tensor:
-    return loss.value(Clean(x, MODEL))  # type: ignore[arg-type]
+    return loss.value(Clean(x, MODEL))
 
 
 LOSSES: list[Loss] = [
@@ -109,7 +109,7 @@ def test_a_label_is_its_negative_log_probability() -> None:
     model, x = mixture(), noise(2, mixture())
     cleanest = float(model.info.noise.ratios[0])
     alpha = 1 / math.hypot(1, cleanest)
-    [found] = Label(labels=(1, "2")).value(Clean(x, model))  # type: ignore[arg-type]
+    [found] = Label(labels=(1, "2")).value(Clean(x, model))
     variance = alpha**2 * model.stds**2 + (1 - alpha**2)
     square = (alpha * x - alpha * model.means).flatten(1).square().sum(1)
     log = torch.log_softmax(-square / (2 * variance) - x.numel() / 2 * variance.log(), 0)

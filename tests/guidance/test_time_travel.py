@@ -84,7 +84,7 @@ def test_the_network_sees_the_levels_of_the_plan_on_every_repetition(method: typ
         variances.extend(float(branch.x.var()) for branch in branches)  # type: ignore[attr-defined]
         return trajectory.model.evaluate(branches)  # type: ignore[arg-type]
 
-    drive(trajectory.run(), evaluate)  # type: ignore[arg-type]
+    drive(trajectory.run(), evaluate)
     assert len(variances) == trajectory.nfe_done == trajectory.plan.nfe
     assert all(abs(variance - 1) < 0.2 for variance in variances)
     assert trajectory.steps_done == 40
