@@ -97,6 +97,23 @@ def test_a_pointwise_convolution_has_the_same_bits_in_a_batch_of_any_size() -> N
         torch.testing.assert_close(network(x), expected)
 
 
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("side", [16, 31, 32, 33, 64])
+def test_a_group_norm_has_the_same_bits_in_a_batch_of_any_size(side: int) -> None:
+    """As it is in torch, the middle row of an odd batch has other bits on two threads from 32 x 32."""
+    network = torch.nn.Sequential(torch.nn.GroupNorm(8, 32))
+    plain, x = network[0].forward, noise(1, (9, 32, side, side), torch.float32).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        expected = plain(x)
+        make_batch_invariant(network)
+        alone = [network(padded(row))[0] for row in torch.split(x, 1)]
+        for size in range(2, 10):
+            together = network(x[:size])
+            assert all(torch.equal(got, row) for got, row in zip(together, alone, strict=False)), size
+            assert together.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(network(x), expected)
+
+
 def test_a_lone_row_is_doubled_and_more_are_left_alone() -> None:
     one, three = torch.ones(1, 2), torch.ones(3, 2)
     assert padded(one).shape == (2, 2) and padded(three) is three
