@@ -10,6 +10,7 @@ from pydantic import Field
 from guidance.energies.base import Effect, Energy, Estimate
 from guidance.losses import ClassName, indices
 from guidance.protocol import Asking
+from guidance.stage import Preset
 
 
 class Classifier(Energy):
@@ -24,6 +25,25 @@ class Classifier(Energy):
     requires: ClassVar[frozenset[str]] = frozenset({"classifier"})
     neutral: ClassVar[str] = "scale = 0"
     descends: ClassVar[bool] = False
+
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "classifier_guidance",
+            "Classifier guidance at 1 on the conditional model; name your own class",
+            {
+                "schedule": {"type": "constant", "weight": 1},
+                "energy": [{"type": "classifier", "labels": [0], "scale": 1.0}],
+            },
+        ),
+        Preset(
+            "classifier_guidance_unconditional",
+            "Classifier guidance at 10 on the unconditional model; name your own class",
+            {
+                "schedule": {"type": "constant", "weight": 0},
+                "energy": [{"type": "classifier", "labels": [0], "scale": 10.0}],
+            },
+        ),
+    )
 
     type: Literal["classifier"] = "classifier"
     labels: tuple[ClassName, ...] = Field(
