@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     max_n: int = Field(16, ge=1, description="images per generation")
     max_steps: int = Field(250, ge=1, description="sampler steps per generation")
     max_queue: int = Field(10_000, ge=1, description="generations that may wait; more are refused with 503")
-    max_body_bytes: int = Field(256 * 1024, ge=1024, description="size of a request body")
+    max_body_bytes: int = Field(6 * 2**20, ge=1024, description="size of a request body; two pictures fit")
     max_events: int = Field(2048, ge=16, description="events kept per generation")
 
     result_ttl_seconds: int = Field(86_400, ge=1, description="how long images and diagnostics are kept")

@@ -13,6 +13,7 @@ from jobs.presence import Presence
 from jobs.settings import Settings
 from jobs.store import JobStore
 from service.app import create_app
+from tests.guidance.strategies import PICTURE
 from tests.jobs.requests import TEXT
 from tests.service.test_generations import ASKED, post
 
@@ -37,8 +38,10 @@ def problem(response: Response, status: int, code: str) -> dict[str, Any]:
     return found
 
 
-def errors(client: TestClient, body: Any, path: str = "/v1/generations") -> list[tuple[str, str, str]]:
-    found = problem(client.post(path, json=body), 422, "invalid_request")
+def errors(
+    client: TestClient, body: Any, path: str = "/v1/generations", code: str = "invalid_request"
+) -> list[tuple[str, str, str]]:
+    found = problem(client.post(path, json=body), 422, code)
     assert all(error["location"] == "body" for error in found["errors"])
     return [(error["pointer"], error["code"], error["detail"]) for error in found["errors"]]
 
@@ -234,3 +237,43 @@ def test_500_says_nothing_of_what_happened(app: FastAPI) -> None:
         response = client.get("/broken")
     problem(response, 500, "internal_error")
     assert "secret" not in response.text
+
+
+def descending(loss: dict[str, Any], **stages: Any) -> dict[str, Any]:
+    """A request whose guidance descends a loss."""
+    return ASKED | {"guidance": {"energy": [{"type": "dps", "losses": [loss]}], **stages}}
+
+
+LOSS = "/guidance/energy/0/losses/0"
+
+
+@pytest.mark.parametrize(
+    ("loss", "pointer", "code", "detail"),
+    [
+        ({"type": "match", "image": "http://example.org/a.png"}, "/image", "picture", "must be a data URL"),
+        ({"type": "match", "image": "data:image/png;base64,AAAA"}, "/image", "picture", "no PNG file"),
+        ({"type": "match", "image": PICTURE}, "/image", "wrong_picture_size", "1 x 1 pixels and must be 64 x 64"),
+        (
+            {"type": "match", "image": PICTURE, "operator": "downscale", "factor": 8},
+            "/image",
+            "wrong_picture_size",
+            "must be 8 x 8 pixels, 1/8 of the image's 64 x 64",
+        ),
+        ({"type": "match", "image": PICTURE, "operator": "mask"}, "", "value_error", "operator = mask needs a mask"),
+        ({"type": "label", "labels": ["violet"]}, "/labels/0", "unknown_class", "tells apart red, blue, star, dark"),
+        ({"type": "colour", "target": "red"}, "/target", "string_pattern_mismatch", "target = 'red'"),
+    ],
+    ids=["address", "no file", "size", "downscaled size", "no mask", "class", "colour"],
+)
+def test_422_a_loss_that_cannot_be_descended(
+    client: TestClient, loss: dict[str, Any], pointer: str, code: str, detail: str
+) -> None:
+    unsupported = code in ("wrong_picture_size", "unknown_class")  # well formed, but not for this model
+    [found] = errors(client, descending(loss), code="unsupported" if unsupported else "invalid_request")
+    assert found[:2] == (LOSS + pointer, code) and detail in found[2]
+
+
+def test_422_two_energies_that_descend(client: TestClient) -> None:
+    energies = [{"type": name, "losses": [{"type": "colour"}]} for name in ("dps", "mpgd")]
+    [(pointer, _, detail)] = errors(client, ASKED | {"guidance": {"energy": energies}})
+    assert (pointer, detail) == ("/guidance", "dps and mpgd both descend losses: give all the losses to one of them")
