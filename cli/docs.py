@@ -117,6 +117,7 @@ def methods_page() -> str:
 def method_section(stage: str, method: "type[Stage]") -> str:
     entry = method.catalogue_entry()
     lines = [f"## {stage} {entry['type']}", entry["summary"], example(stage, entry["type"])]
+    lines.append(f"```text\n{entry['details']}\n```")
     facts = {
         "source": entry["paper"],
         "space": entry.get("space"),

@@ -70,11 +70,17 @@ class Stage(BaseModel):
         return (inspect.getdoc(cls) or "").partition("\n")[0]
 
     @classmethod
+    def details(cls) -> str:
+        """The rest of the docstring: the formula, and what is particular."""
+        return (inspect.getdoc(cls) or "").partition("\n\n")[2]
+
+    @classmethod
     def catalogue_entry(cls) -> dict[str, Any]:
         """What `GET /v1/guidance` says of this stage."""
         return {
             "type": cls.type_name(),
             "summary": cls.summary(),
+            "details": cls.details(),
             "paper": cls.paper,
             "requires": sorted(cls.requires),
             "neutral": cls.neutral,

@@ -160,6 +160,7 @@ class Method(BaseModel):
 
     type: str
     summary: str
+    details: str = Field(description="the formula, and what is particular")
     paper: str
     requires: list[str] = Field(description="capabilities that the model must have")
     neutral: str = Field(description="the setting that changes nothing; empty where there is none")

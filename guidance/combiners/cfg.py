@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class CFG(Twofold):
-    """Push the prediction away from the unconditional one: more fidelity, less variety."""
+    """Push the prediction away from the unconditional one: more fidelity, less variety.
+
+    u + w (c - u).
+    """
 
     paper: ClassVar[str] = "Ho & Salimans 2022, arXiv:2207.12598"
     alone: ClassVar[Mapping[float, str]] = {0.0: "uncond", 1.0: "cond"}

@@ -12,7 +12,10 @@ from guidance.protocol import Step
 
 
 class StaticThreshold(Correction):
-    """Clip the denoised estimate to [-bound, bound]; the noise prediction is recomputed from the clipped estimate."""
+    """Clip the denoised estimate to [-bound, bound]; the noise prediction is recomputed from the clipped estimate.
+
+    clip(denoised, -bound, bound).
+    """
 
     paper: ClassVar[str] = "Saharia et al. 2022, arXiv:2205.11487"
     neutral: ClassVar[str] = "bound above every |denoised|"

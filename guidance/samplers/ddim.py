@@ -11,7 +11,10 @@ from guidance.samplers.base import Sampler
 
 
 class DDIM(Sampler):
-    """First order, deterministic at eta = 0; eta = 1 is as stochastic as DDPM."""
+    """First order, deterministic at eta = 0; eta = 1 is as stochastic as DDPM.
+
+    x' = alpha' D + sqrt(sigma'^2 - s^2) eps + s n, s = eta sigma' / sigma sqrt(1 - alpha^2 / alpha'^2).
+    """
 
     paper: ClassVar[str] = "Song et al. 2020, arXiv:2010.02502"
     solver: ClassVar[str] = "DDIMScheduler"

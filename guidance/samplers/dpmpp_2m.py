@@ -10,7 +10,11 @@ from guidance.samplers.multistep import MultistepSampler
 
 
 class DPMpp2M(MultistepSampler):
-    """Second order, deterministic, one evaluation a step: good pictures in 15 to 25 steps."""
+    """Second order, deterministic, one evaluation a step: good pictures in 15 to 25 steps.
+
+    x' = sigma' / sigma x - alpha' (e^-h - 1) D2, h the rise of ln(alpha / sigma), D2 = (1 + h / (2 h_before)) D -
+    h / (2 h_before) D_before.
+    """
 
     paper: ClassVar[str] = "Lu et al. 2022, arXiv:2211.01095"
     solver: ClassVar[str] = "DPMSolverMultistepScheduler"

@@ -8,7 +8,10 @@ from guidance.samplers.sigma import SigmaSampler
 
 
 class Euler(SigmaSampler):
-    """First order, deterministic."""
+    """First order, deterministic.
+
+    y' = y + (s' - s) (y - D) / s in Karras' scale, y = x / alpha, s = sigma / alpha.
+    """
 
     paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364"
     solver: ClassVar[str] = "EulerDiscreteScheduler"

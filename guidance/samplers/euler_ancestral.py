@@ -8,7 +8,10 @@ from guidance.samplers.sigma import SigmaSampler
 
 
 class EulerAncestral(SigmaSampler):
-    """First order, stochastic: fresh noise at each step; never settles as steps grow."""
+    """First order, stochastic: fresh noise at each step; never settles as steps grow.
+
+    Euler's step to s_down, then s_up n: s_up^2 = s'^2 (s^2 - s'^2) / s^2, s_down^2 = s'^2 - s_up^2, s = sigma / alpha.
+    """
 
     paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364; noise of Ho et al. 2020, arXiv:2006.11239"
     solver: ClassVar[str] = "EulerAncestralDiscreteScheduler"

@@ -9,7 +9,10 @@ from guidance.samplers.sigma import SigmaSampler
 
 
 class Heun(SigmaSampler):
-    """Second order, deterministic: two evaluations a step, one in the last."""
+    """Second order, deterministic: two evaluations a step, one in the last.
+
+    Euler's step to y', then y + (s' - s) times the mean of the slopes (y - D) / s at both ends.
+    """
 
     paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364"
     solver: ClassVar[str] = "HeunDiscreteScheduler"

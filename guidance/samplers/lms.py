@@ -8,7 +8,10 @@ from guidance.samplers.sigma import SigmaSampler
 
 
 class LMS(SigmaSampler):
-    """Fourth order in sigma, deterministic, one evaluation a step."""
+    """Fourth order in sigma, deterministic, one evaluation a step.
+
+    y' = y + sum_j c_j d_j over the last four slopes d = (y - D) / s, c_j the integral of their Lagrange polynomial.
+    """
 
     paper: ClassVar[str] = "Karras et al. 2022, arXiv:2206.00364, with Adams-Bashforth coefficients"
     solver: ClassVar[str] = "LMSDiscreteScheduler"

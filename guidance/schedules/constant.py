@@ -9,7 +9,10 @@ from guidance.schedules.weights import Weight
 
 
 class Constant(Schedule):
-    """The same weight at every step."""
+    """The same weight at every step.
+
+    w_i = weight.
+    """
 
     paper: ClassVar[str] = "Ho & Salimans 2022, arXiv:2207.12598"
     neutral: ClassVar[str] = "weight = 1"

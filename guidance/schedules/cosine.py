@@ -15,7 +15,10 @@ def annealed(index: int, count: int, maximum: float, minimum: float) -> float:
 
 
 class Cosine(Schedule):
-    """Falls from max_weight towards min_weight along half a cosine."""
+    """Falls from max_weight towards min_weight along half a cosine.
+
+    min_weight + (max_weight - min_weight) (1 + cos(pi i / N)) / 2 at step i of N: it ends one step short of min_weight.
+    """
 
     paper: ClassVar[str] = "Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5, in timm's discretisation"
     neutral: ClassVar[str] = "max_weight = min_weight = 1"

@@ -60,7 +60,7 @@ def test_refuses_numbers_that_are_none(method: type[Stage], value: float) -> Non
 @every_method
 def test_lists_itself_with_a_summary_a_paper_and_known_capabilities(method: type[Stage]) -> None:
     entry = method.catalogue_entry()
-    assert entry["summary"] and entry["paper"]
+    assert entry["summary"] and entry["details"] and entry["paper"]
     assert set(entry["requires"]) <= set(CAPABILITIES)
     assert json.loads(json.dumps(entry)) == entry
 
