@@ -29,14 +29,14 @@ ALONE = {"type": "constant", "weight": 1}
 TOWARDS = {"prompt": "a large yellow ring"}
 AWAY = {"prompt": "a shape on a light background"}
 
-GROUND = {"type": "colour", "target": "#8a5a44", "bottom": 0.2}
-"""A brown strip along the top, which no prompt of the demo model asks for."""
+GROUND = {"type": "colour", "target": "#222937", "bottom": 0.2}
+"""A dark strip along the top, which the model draws only as part of a dark ground."""
 
 
 def reference() -> str:
-    """A dark disc on a light ground, eight by eight: what the picture is to look like from afar."""
-    large = PIL.Image.new("RGB", (64, 64), "#f6f1e7")
-    PIL.ImageDraw.Draw(large).ellipse((8, 16, 40, 48), fill="#222937")
+    """A blue disc in a corner of a dark ground, eight by eight: what the picture is to look like from afar."""
+    large = PIL.Image.new("RGB", (64, 64), "#222937")
+    PIL.ImageDraw.Draw(large).ellipse((4, 4, 34, 34), fill="#2360e0")
     file = io.BytesIO()
     large.resize((8, 8), PIL.Image.Resampling.BOX).save(file, "png")
     return data_url(file.getvalue())
@@ -44,10 +44,11 @@ def reference() -> str:
 
 FIELDS: dict[str, Json] = {
     "classifier": {"labels": ["dark"], "scale": 3},
-    "label": {"labels": ["dark"]},
+    "label": {"labels": ["checkered"]},
     "match": {"image": reference(), "operator": "downscale", "factor": 8},
-    "colour": {"target": "#8a5a44", "bottom": 0.2},
-    **{name: {"losses": [GROUND]} for name in ("dps", "lgd_mc", "mpgd", "universal")},
+    "colour": {"target": "#222937", "bottom": 0.2},
+    "mpgd": {"losses": [{"type": "label", "labels": ["checkered"]}]},
+    **{name: {"losses": [GROUND]} for name in ("dps", "lgd_mc", "universal")},
     "per_step": {"weights": [None] * 10 + [5] * 20},
     "piecewise": {"points": [{"at": 0, "weight": 1}, {"at": 0.5, "weight": 7.5}, {"at": 1, "weight": 1}]},
     "swap": {"changes": [TOWARDS | {"at": 0.2}]},
@@ -75,7 +76,6 @@ BESIDE: dict[str, Json] = {
     "mimic_threshold": {"schedule": STRONG},
     "static_threshold": {"schedule": STRONG},
     "dynamic_threshold": {"schedule": STRONG},
-    "time_travel": {"energy": [{"type": "dps", "losses": [GROUND]}]},
 }
 """What stands beside a method in its example."""
 

@@ -10,7 +10,7 @@ from guidance.samplers.base import Sampler
 class DDPM(Sampler):
     """Ancestral sampling: fresh noise at each step. Wants many steps.
 
-    x' ~ q(x' | x, x0 = D): the forward process' exact posterior, of variance sigma'^2 / sigma^2 (1 - alpha^2 / alpha'^2).
+    x' ~ q(x' | x, x0 = D), the forward process' exact posterior. Variance: sigma'^2 / sigma^2 (1 - alpha^2 / alpha'^2).
     """
 
     paper: ClassVar[str] = "Ho et al. 2020, arXiv:2006.11239"

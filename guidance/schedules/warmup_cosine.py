@@ -14,8 +14,8 @@ from guidance.schedules.weights import Weight
 class WarmupCosine(Schedule):
     """Climbs linearly for the first steps, then joins the cosine where it already is: max_weight is never reached.
 
-    With W = floor(N warmup_fraction): init_weight + i (max_weight - init_weight) / W at the first W steps, then `cosine` at
-    step i.
+    With W = floor(N warmup_fraction): init_weight + i (max_weight - init_weight) / W at the first W steps, then what
+    `cosine` has at step i.
     """
 
     paper: ClassVar[str] = "Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5, in timm's discretisation"

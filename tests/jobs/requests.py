@@ -19,7 +19,7 @@ TEXT = ModelInfo(
     data="latent",
     capabilities=frozenset(CAPABILITIES),
     layers=("down.0.0", "mid.0", "up.0.0"),
-    classes=("red", "blue", "star", "dark"),
+    classes=("red", "blue", "checkered", "dark"),
     prediction_type="eps",
     noise=NoiseTable(),
 )
