@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from guidance.plan import Call
-from guidance.prediction import Prediction
+from guidance.prediction import Prediction, widest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -136,7 +136,7 @@ class Diagnostics:
         import torch
 
         noted = [value for notes in self._notes for value in notes.values() if isinstance(value, torch.Tensor)]
-        gathered = [*(row.double() for row in self._device), *(value.double().reshape(1) for value in noted)]
+        gathered = [*map(widest, self._device), *(widest(value).reshape(1) for value in noted)]
         numbers = iter(torch.cat(gathered).cpu().tolist())
         rows = [host | {name: next(numbers) for name in MEASURED} for host in self._host]
         for row, notes in zip(rows, self._notes, strict=True):
