@@ -57,6 +57,8 @@ class ModelInfo(BaseModel):
     """Names of its attention layers, for methods that work on chosen ones."""
     prediction_type: Kind
     noise: NoiseTable
+    sample_space: str = ""
+    """What its samples are: models of one sample space may be asked of the same x."""
     parameters: int = Field(0, ge=0)
     max_prompt_tokens: int | None = None
 
@@ -80,7 +82,7 @@ class ModelInfo(BaseModel):
     def _stage_problems(self, guidance: GuidanceSpec) -> list[Problem]:
         found = []
         for pointer, stage in guidance.stages():
-            for capability in sorted(stage.requires - self.capabilities):
+            for capability in sorted(stage.needed() - self.capabilities):
                 if isinstance(stage, Combiner) and self._never_guided(guidance):
                     continue
                 detail = f"{stage.type_name()} needs a model with {capability}, which {self.id} lacks"
@@ -89,7 +91,7 @@ class ModelInfo(BaseModel):
                 reason = f"{self.id} samples latents, whose range is not -{stage.bound:g} to {stage.bound:g}"
                 detail = f"latent_ok = false: {reason}; set latent_ok to true and a bound that suits them"
                 found.append(Problem(f"/guidance{pointer}/latent_ok", "threshold_on_latents", detail))
-            if "attention" in stage.requires & self.capabilities:
+            if "attention" in stage.needed() & self.capabilities:
                 found += self._layer_problems(pointer, getattr(stage, "layers", ()))
             for place, wanted in stage.wanted().items():
                 found += self.condition_problems(f"/guidance{pointer}{place}", wanted)

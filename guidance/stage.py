@@ -50,8 +50,16 @@ class Stage(BaseModel):
     presets: ClassVar[tuple[Preset, ...]] = ()
     """The settings its authors published."""
 
+    def needed(self) -> frozenset[str]:
+        """Capabilities that the model must have for these fields: those of the method, and of what it is given."""
+        return self.requires
+
     def wanted(self) -> dict[str, Wanted]:
         """The conditions it asks for beside the request's own, by their JSON pointer within the stage."""
+        return {}
+
+    def companions(self) -> dict[str, str]:
+        """Ids of the models it asks beside the request's own, by their JSON pointer within the stage."""
         return {}
 
     @classmethod
