@@ -54,6 +54,7 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "rescale": lambda r: {"phi": r.random(), "space": r.choice(["model", "v", "denoised"])},
     "static_threshold": lambda r: {"bound": r.uniform(1, 4), "latent_ok": True},
     "dynamic_threshold": lambda r: {"percentile": r.uniform(0.9, 1), "bound": r.uniform(0.5, 4), "latent_ok": True},
+    "autoguidance": lambda r: {"layers": r.choice([["mid"], ["down", "up.0"]])},
     "apg": lambda r: {"eta": r.random(), "norm_threshold": r.choice([None, r.uniform(1, 20)])},
     "fdg": lambda r: {"factors": [r.uniform(0, 3) for _ in range(r.randint(1, 3))]},
     "composable": lambda r: {"terms": [_prompt(r) | {"share": r.uniform(-1, 1)} for _ in range(r.randint(1, 2))]},

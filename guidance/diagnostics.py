@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from guidance.album import Album
 from guidance.pictures import Frame, Picture
 from guidance.plan import Call
-from guidance.prediction import Prediction
+from guidance.prediction import Prediction, widest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +37,7 @@ UNITS = {
     "denoised_std": "standard deviation of the denoised estimate",
     "clipped_fraction": "share of the denoised estimate beyond the model's data bound",
     "effective_weight": "CFG weight that the method comes to at this evaluation",
+    "autoguidance_norm": "Euclidean norm of what autoguidance adds, in the network's own output",
     "pag_norm": "Euclidean norm of what PAG adds, in the network's own output",
     "sag_norm": "Euclidean norm of what SAG adds, in noise predictions",
     "seg_norm": "Euclidean norm of what SEG adds, in the network's own output",
@@ -155,7 +156,7 @@ class Diagnostics:
         import torch
 
         noted = [value for notes in self._notes for value in notes.values() if isinstance(value, torch.Tensor)]
-        gathered = [*(row.double() for row in self._device), *(value.double().reshape(1) for value in noted)]
+        gathered = [*map(widest, self._device), *(widest(value).reshape(1) for value in noted)]
         numbers = iter(torch.cat(gathered).cpu().tolist())
         rows = [host | {name: next(numbers) for name in MEASURED} for host in self._host]
         for row, notes in zip(rows, self._notes, strict=True):

@@ -63,6 +63,8 @@ class ModelInfo(BaseModel):
     """Names that its noise-aware classifier tells apart."""
     prediction_type: Kind
     noise: NoiseTable
+    sample_space: str = ""
+    """What its samples are: models of one sample space may be asked of the same x."""
     parameters: int = Field(0, ge=0)
     max_prompt_tokens: int | None = None
 
@@ -95,7 +97,7 @@ class ModelInfo(BaseModel):
                 reason = f"{self.id} samples latents, whose range is not -{stage.bound:g} to {stage.bound:g}"
                 detail = f"latent_ok = false: {reason}; set latent_ok to true and a bound that suits them"
                 found.append(Problem(f"/guidance{pointer}/latent_ok", "threshold_on_latents", detail))
-            if "attention" in stage.requires & self.capabilities:
+            if "attention" in stage.needed() & self.capabilities:
                 found += self._layer_problems(pointer, getattr(stage, "layers", ()))
             for place, wanted in stage.wanted().items():
                 found += self.condition_problems(f"/guidance{pointer}{place}", wanted)

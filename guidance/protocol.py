@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(frozen=True)
+class Companion:
+    """A model that a request asks beside its own: a weaker one."""
+
+    id: str
+    kind: Kind
+    """What it predicts."""
+
+
 @dataclass(frozen=True, eq=False)
 class Condition:
     """What the network is told. `embeddings` are continuous and may be transformed; `given` are passed as they are.
@@ -38,6 +47,10 @@ class Condition:
     given: Mapping[str, Tensor] = field(default_factory=dict)
     words: tuple[str, ...] = ()
     """What each text token says, for people; empty where there is no text."""
+    model: Companion | None = None
+    """The model that it is told to, and that a branch with it is asked of; None is the request's own."""
+    elsewhere: Mapping[str, Condition] = field(default_factory=dict)
+    """The same as it is told to other models, by their ids."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +168,7 @@ def in_space(guide: Guide, space: Space, kind: Kind, seen: dict[str, Prediction]
         branches = next(guide)
         while True:
             outputs = yield branches
-            predictions = [Prediction(b.x, b.level, y, kind) for b, y in zip(branches, outputs, strict=True)]
+            predictions = [said(branch, output, kind) for branch, output in zip(branches, outputs, strict=True)]
             seen.update((b.name, p) for b, p in zip(branches, predictions, strict=True))
             branches = guide.send([p.view(space) for p in predictions])
     except StopIteration as done:
@@ -163,6 +176,13 @@ def in_space(guide: Guide, space: Space, kind: Kind, seen: dict[str, Prediction]
         return value
     finally:
         guide.close()
+
+
+def said(branch: Branch, output: Tensor, kind: Kind) -> Prediction:
+    """What a network answered to `branch`, as the `kind` that the request's own model predicts."""
+    model = branch.cond.model
+    own = Prediction(branch.x, branch.level, output, kind if model is None else model.kind)
+    return own if own.kind == kind else Prediction(own.x, own.level, own.view(kind), kind)
 
 
 def together(guides: Sequence[Asking[T]]) -> Asking[list[T]]:

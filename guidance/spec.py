@@ -74,6 +74,7 @@ class GuidanceSpec(BaseModel):
         if len(descents) > 1:
             raise ValueError(f"{' and '.join(descents)} both descend losses: give all the losses to one of them")
         self._refuse_reuse()
+        self._refuse_companions()
         normalisers = [f"correction {c.type}" for c in self.correction if c.normalises]
         normalisers += [f"combiner {self.combiner.type}"] * self.combiner.normalises
         if len(normalisers) > 1:
@@ -97,6 +98,14 @@ class GuidanceSpec(BaseModel):
             if transform.type == "swap":
                 raise ValueError(f"{name} carries over what the condition was before {transform.type} changes it")
 
+    def _refuse_companions(self) -> None:
+        """ValueError where a model beside the request's own would not be told what that is told."""
+        for transform in self.condition:
+            if transform.type == "cads" and self.companions:
+                raise ValueError(
+                    f"condition {transform.type} adds noise to an embedding that {', '.join(self.companions)} has not"
+                )
+
     def stages(self) -> list[tuple[str, Stage]]:
         """Every stage with its JSON pointer within the spec, e.g. ("/correction/0", Rescale(...))."""
         return [
@@ -114,6 +123,11 @@ class GuidanceSpec(BaseModel):
     def wanted(self) -> list[Wanted]:
         """The conditions that its stages name, each once."""
         return list(dict.fromkeys(wanted for _, stage in self.stages() for wanted in stage.wanted().values()))
+
+    @property
+    def companions(self) -> list[str]:
+        """Ids of the models that its stages ask beside the request's own, each once."""
+        return list(dict.fromkeys(id for _, stage in self.stages() for id in stage.companions().values()))
 
     @property
     def needs(self) -> frozenset[str]:

@@ -58,6 +58,10 @@ class Stage(BaseModel):
         """The conditions it asks for beside the request's own, by their JSON pointer within the stage."""
         return {}
 
+    def companions(self) -> dict[str, str]:
+        """Ids of the models it asks beside the request's own, by their JSON pointer within the stage."""
+        return {}
+
     @classmethod
     def type_name(cls) -> str:
         """The value of `type` that picks this stage."""

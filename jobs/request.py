@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from guidance.companions import companion_problems
 from guidance.info import ModelInfo, Problem
 from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
@@ -78,14 +79,23 @@ class RequestProblems(Exception):
         self.problems = tuple(problems)
 
 
-def resolve(request: GenerationRequest, info: ModelInfo, settings: Settings | None = None) -> GenerationRequest:
-    """Fill in every default as it comes to for this model; raise RequestProblems when the model cannot run it."""
+def resolve(
+    request: GenerationRequest,
+    info: ModelInfo,
+    settings: Settings | None = None,
+    beside: Mapping[str, ModelInfo] | None = None,
+) -> GenerationRequest:
+    """Fill in every default as it comes to for this model; raise RequestProblems when the model cannot run it.
+
+    `beside` are the models that a worker serves together with it.
+    """
     width, height = request.width or info.width, request.height or info.height
     problems = [
         *_condition_problems(request, info),
         *info.size_problems(width, height),
         *info.problems(request.guidance, request.sampler),
         *info.picture_problems(request.guidance, width, height),
+        *companion_problems(request.guidance, info, beside or {}, (width, height)),
         *(_limit_problems(request, settings) if settings else ()),
     ]
     if problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from functools import cached_property
 
 import redis
@@ -83,6 +84,12 @@ class LiveWorkers:
 
     def models(self) -> dict[str, ModelInfo]:
         return {model.id: model for worker in self.get() for model in worker.models}
+
+    def beside(self, id: str, wanted: Collection[str]) -> dict[str, ModelInfo]:
+        """Models that one worker serves together with `id`: of the worker that has most of the `wanted` ones."""
+        crews = [{model.id: model for model in worker.models} for worker in self.get()]
+        serving = [crew for crew in crews if id in crew]
+        return max(serving, key=lambda crew: len(crew.keys() & set(wanted)), default={})
 
     def forget(self) -> None:
         """Ask again at the next call."""

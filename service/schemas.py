@@ -212,6 +212,7 @@ class ServedModel(BaseModel):
     prediction_type: str
     parameters: int
     max_prompt_tokens: int | None
+    sample_space: str = Field(description="models of one sample space may guide each other")
     sigma_min: float = Field(description="smallest sigma / alpha of its noise table")
     sigma_max: float | None = Field(description="largest; null where it is infinite")
     workers: int = Field(description="live workers that serve it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from guidance.info import ModelInfo, Problem
 from guidance.plan import plan
+from guidance.spec import GuidanceSpec
 from jobs.record import Record
 from jobs.request import GenerationRequest, RequestProblems, resolve
 from service.gateway import RETRY_SECONDS, Gateway
@@ -15,7 +16,7 @@ def submit(gateway: Gateway, request: GenerationRequest) -> Record:
     """Queue the request, or refuse it with every reason there is."""
     info = served_model(gateway, request.model)
     try:
-        resolved = resolve(request, info, gateway.settings)
+        resolved = resolve(request, info, gateway.settings, served_beside(gateway, request.model, request.guidance))
     except RequestProblems as found:
         raise refused(found.problems) from None
     nfe_total = resolved.n * plan(resolved.guidance, resolved.sampler, info).nfe
@@ -33,3 +34,8 @@ def served_model(gateway: Gateway, id: str) -> ModelInfo:
         served = ", ".join(sorted(gateway.workers.models()))
         raise refused([Problem("/model", "unknown_model", f"model = {shown(id)} is not served; there is {served}")])
     return info
+
+
+def served_beside(gateway: Gateway, id: str, guidance: GuidanceSpec) -> dict[str, ModelInfo]:
+    """The models that a worker serves together with `id`, of which a spec may name some."""
+    return gateway.workers.beside(id, guidance.companions) if guidance.companions else {}

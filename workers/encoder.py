@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
 
 from guidance.models.base import Model
 from guidance.prompted import Wanted
-from guidance.protocol import Condition, Conditions
+from guidance.protocol import Companion, Condition, Conditions
 from jobs.request import GenerationRequest
 
 REMEMBERED = 512
@@ -19,13 +21,28 @@ class Encoder:
         self._remembered = remembered
         self._known: OrderedDict[tuple[str, Wanted], Condition] = OrderedDict()
 
-    def conditions(self, model: Model, request: GenerationRequest) -> Conditions:
-        """The request's condition, its null or negative one, and those that its guidance names."""
+    def conditions(
+        self, model: Model, request: GenerationRequest, models: Mapping[str, Model] | None = None
+    ) -> Conditions:
+        """The request's condition, its null or negative one, and those that its guidance names.
+
+        Each as `model` is told it, and as those of `models` are that the guidance asks beside it.
+        """
         own = request.prompt if request.label is None else request.label
+        beside = {id: (models or {})[id] for id in request.guidance.companions}
+
+        def told(wanted: Wanted) -> Condition:
+            condition = self._encoded(model, wanted)
+            elsewhere = {
+                id: replace(self._encoded(other, wanted), model=Companion(id, other.info.prediction_type))
+                for id, other in beside.items()
+            }
+            return replace(condition, elsewhere=elsewhere) if elsewhere else condition
+
         return Conditions(
-            cond=self._encoded(model, own),
-            uncond=self._encoded(model, request.negative_prompt or None),
-            others={wanted: self._encoded(model, wanted) for wanted in request.guidance.wanted},
+            cond=told(own),
+            uncond=told(request.negative_prompt or None),
+            others={wanted: told(wanted) for wanted in request.guidance.wanted},
         )
 
     def _encoded(self, model: Model, wanted: Wanted) -> Condition:

@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 import torch
 
 from guidance.models.base import Model
+from guidance.protocol import Branch
 from guidance.trajectory import Trajectory
 from workers.batcher import Answer, Batcher, is_out_of_memory
 from workers.encoder import Encoder
@@ -74,7 +75,7 @@ class Engine:
         self._admit(block=False)
         self._drop_flagged()
         waiting = [(flight, lane) for flight in self._flights for lane in flight.running]
-        wanted = [(lane.model, branch) for _, lane in waiting for branch in lane.wanted]
+        wanted = [(self._asked(lane, branch), branch) for _, lane in waiting for branch in lane.wanted]
         answers = iter(self.batcher.evaluate(wanted))
         for flight, lane in waiting:
             self._deliver(flight, lane, [next(answers) for _ in lane.wanted])
@@ -109,7 +110,7 @@ class Engine:
     def _lanes(self, task: Task) -> list[Lane]:
         request = task.request
         model = self.models[request.model]
-        conditions = self._encoder.conditions(model, request)
+        conditions = self._encoder.conditions(model, request, self.models)
         assert request.seed is not None and request.width is not None and request.height is not None
         shape = model.shape(request.width, request.height)
         trajectories = (
@@ -117,6 +118,11 @@ class Engine:
             for seed in range(request.seed, request.seed + request.n)
         )
         return [Lane(trajectory, index) for index, trajectory in enumerate(trajectories)]
+
+    def _asked(self, lane: Lane, branch: Branch) -> Model:
+        """The model that a branch is a question to."""
+        other = branch.cond.model
+        return lane.model if other is None else self.models[other.id]
 
     def _drop_flagged(self) -> None:
         now = time.monotonic()

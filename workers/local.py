@@ -42,12 +42,15 @@ def generate(
     """
     settings = settings or Settings()
     sources = named(settings.models) | {"gaussians": "gaussians"}
-    if request.model not in sources:
-        raise ModelError(f"model = {request.model!r}: GUIDEPOST_MODELS names {', '.join(sorted(sources))}")
+    asked = [request.model, *request.guidance.companions]
+    for id in asked:
+        if id not in sources:
+            raise ModelError(f"model = {id!r}: GUIDEPOST_MODELS names {', '.join(sorted(sources))}")
     device = pick_device(settings.device)
-    model = load(request.model, sources[request.model], device, pick_dtype(settings.dtype, device))
-    request = resolve(request, model.info)
-    outcome = run(Engine({request.model: model}, settings.max_batch_rows), request, on_progress)
+    models = {id: load(id, sources[id], device, pick_dtype(settings.dtype, device)) for id in dict.fromkeys(asked)}
+    infos = {id: model.info for id, model in models.items()}
+    request = resolve(request, infos[request.model], beside=infos)
+    outcome = run(Engine(models, settings.max_batch_rows), request, on_progress)
     if outcome.status != "succeeded" or outcome.usage is None:
         raise GenerationFailed(outcome.detail or outcome.reason or outcome.status)
     images = [encoded(image, request.output.format) for image in outcome.images]

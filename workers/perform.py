@@ -35,7 +35,7 @@ def perform(id: str) -> None:
     attempt = insist(lambda: runtime.store.start(id, runtime.worker_id))
     if attempt is None:  # canceled while it waited, or another worker has it
         return
-    if attempt.request.model not in runtime.engine.models:
+    if not {attempt.request.model, *attempt.request.guidance.companions} <= runtime.engine.models.keys():
         runtime.stopping.wait(HAND_BACK_SECONDS)
         insist(lambda: runtime.store.hand_back(id, attempt.token, reason="model_not_here"))
         return

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from guidance.combiners.adg import ADG
 from guidance.combiners.apg import APG
+from guidance.combiners.autoguidance import Autoguidance
 from guidance.combiners.base import Combiner
 from guidance.combiners.base_norm import BaseNorm
 from guidance.combiners.beta_cfg import BetaCFG
@@ -30,6 +31,7 @@ from guidance.combiners.tcfg import TCFG
 AnyCombiner = Annotated[
     ADG
     | APG
+    | Autoguidance
     | BaseNorm
     | BetaCFG
     | CFG
@@ -61,6 +63,7 @@ __all__ = [
     "SEGA",
     "TCFG",
     "AnyCombiner",
+    "Autoguidance",
     "BaseNorm",
     "BetaCFG",
     "CFGZero",

@@ -10,6 +10,7 @@ from pydantic import Field
 from guidance.combiners.base import TINY
 from guidance.combiners.perp_neg import perpendicular
 from guidance.combiners.twofold import Twofold
+from guidance.prediction import widest
 from guidance.protocol import Step
 from guidance.stage import Space
 
@@ -36,7 +37,7 @@ class ADG(Twofold):
 
     def combined(self, cond: Tensor, uncond: Tensor, step: Step) -> Tensor:
         across, gamma = perpendicular(cond - uncond, uncond), max(step.weight - 1, 0.0)
-        c, u, d = (part.flatten(1).double() for part in (cond, uncond, across))
+        c, u, d = (widest(part.flatten(1)) for part in (cond, uncond, across))
         height, length = d.norm(dim=1), u.norm(dim=1).clamp_min(TINY)
         theta = height.atan2((c * u).sum(1) / length)
         turn = (gamma * theta).clamp_max(self.largest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from guidance.combiners.twofold import Twofold
+from guidance.prediction import widest
 from guidance.protocol import Step
 from guidance.stage import Space
 
@@ -34,6 +35,6 @@ class CFGZero(Twofold):
 
 def scale(cond: Tensor, uncond: Tensor) -> Tensor:
     """<c, u> / ||u||^2 of (N, C, H, W), row by row, kept broadcastable; dots in float64."""
-    c, u = cond.flatten(1).double(), uncond.flatten(1).double()
+    c, u = widest(cond.flatten(1)), widest(uncond.flatten(1))
     ratio = (c * u).sum(1) / (u * u).sum(1).clamp_min(TINY)
     return ratio.to(cond.dtype).view(-1, *[1] * (cond.ndim - 1))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from guidance.combiners.base import TINY, Combiner
+from guidance.prediction import widest
 from guidance.prompted import Prompted, Wanted
 from guidance.protocol import Guide, Step
 
@@ -53,6 +54,6 @@ class PerpNeg(Combiner):
 
 def perpendicular(tensor: Tensor, to: Tensor) -> Tensor:
     """What of (N, C, H, W) is perpendicular to another, row by row; dots in float64."""
-    flat, axis = tensor.flatten(1).double(), to.flatten(1).double()
+    flat, axis = widest(tensor.flatten(1)), widest(to.flatten(1))
     along = (flat * axis).sum(1, keepdim=True) / axis.square().sum(1, keepdim=True).clamp_min(TINY)
     return (flat - along * axis).to(tensor.dtype).view_as(tensor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from guidance.combiners.twofold import Twofold
+from guidance.prediction import widest
 from guidance.protocol import Step
 from guidance.stage import Space
 
@@ -33,7 +34,7 @@ class TCFG(Twofold):
 
 def shared(cond: Tensor, uncond: Tensor) -> Tensor:
     """The part of u (N, C, H, W) along the first right singular vector of (c, u), row by row."""
-    c, u = cond.flatten(1).double(), uncond.flatten(1).double()
+    c, u = widest(cond.flatten(1)), widest(uncond.flatten(1))
     cc, cu, uu = ((a * b).sum(1, keepdim=True) for a, b in ((c, c), (c, u), (u, u)))
     top = (cc + uu + ((cc - uu) ** 2 + 4 * cu**2).sqrt()) / 2
     of_c, of_u = (top - uu).where(cc >= uu, cu), cu.where(cc >= uu, top - cc)  # the better conditioned of two forms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar, Literal, Self
 
@@ -58,4 +59,5 @@ def blended(old: Condition, new: Condition, share: float) -> Condition:
     if share == 1 or not new.embeddings:
         return new
     embeddings = {name: old.embeddings[name].lerp(value, share) for name, value in new.embeddings.items()}
-    return Condition(embeddings, new.given, new.words)
+    elsewhere = {id: blended(old.elsewhere[id], told, share) for id, told in new.elsewhere.items()}
+    return replace(new, embeddings=embeddings, elsewhere=elsewhere)

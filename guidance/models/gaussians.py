@@ -61,6 +61,7 @@ class Gaussians:
             classes=names,
             prediction_type="eps",
             noise=table,
+            sample_space="pixels " + " x ".join(map(str, means.shape[1:])),
         )
         self.scheduler_config: dict[str, Any] = table.model_dump(exclude_none=True) | {
             "prediction_type": "epsilon",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
+from torch.nn import Module
 
 from guidance.info import ModelInfo
 from guidance.models.attention import Rows, install
@@ -23,6 +25,14 @@ from guidance.protocol import Branch, Condition
 KINDS: dict[str, Kind] = {"epsilon": "eps", "v_prediction": "v", "sample": "denoised"}
 LATENT_BOUND = 4.0
 """Latents are scaled to about unit variance; values beyond four deviations are counted as clipped."""
+
+
+def fingerprint(network: Module) -> str:
+    """Names the weights of a network. Autoencoders with the same encoder have the same latents."""
+    digest = sha256()
+    for parameter in network.parameters():
+        digest.update(parameter.detach().to("cpu", torch.float16).contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 class StableDiffusion:
@@ -87,6 +97,7 @@ class StableDiffusion:
             classes=self.classifier.classes if self.classifier else (),
             prediction_type=KINDS[config.get("prediction_type", "epsilon")],
             noise=NoiseTable(**table),
+            sample_space=f"latents of autoencoder {fingerprint(self.vae.encoder)} x {self.vae.config.scaling_factor}",
             parameters=sum(parameter.numel() for module in modules for parameter in module.parameters()),
             max_prompt_tokens=self.tokenizer.model_max_length,
         )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from guidance.perturbations.autoguidance import Autoguidance
 from guidance.perturbations.base import Perturbation
 from guidance.perturbations.pag import PAG
 from guidance.perturbations.sag import SAG
@@ -13,8 +14,8 @@ from guidance.perturbations.seg import SEG
 from guidance.perturbations.skip_layer import SkipLayer
 
 AnyPerturbation = Annotated[
-    PAG | SAG | SEG | SkipLayer,
+    Autoguidance | PAG | SAG | SEG | SkipLayer,
     Field(discriminator="type"),
 ]
 
-__all__ = ["PAG", "SAG", "SEG", "AnyPerturbation", "Perturbation", "SkipLayer"]
+__all__ = ["PAG", "SAG", "SEG", "AnyPerturbation", "Autoguidance", "Perturbation", "SkipLayer"]

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from guidance.prediction import Prediction
+from guidance.prediction import Prediction, widest
 from guidance.protocol import Guide, Step
 from guidance.reuse.base import Reuse
 
@@ -33,7 +33,7 @@ class Adaptive(Reuse):
     def observe(self, seen: dict[str, Prediction], step: Step) -> None:
         if step.call or not {"cond", "uncond"} <= seen.keys():
             return
-        cond, uncond = (seen[name].eps.flatten().double() for name in ("cond", "uncond"))
+        cond, uncond = (widest(seen[name].eps.flatten()) for name in ("cond", "uncond"))
         cosine = (cond @ uncond) / (cond.norm() * uncond.norm()).clamp_min(1e-12)
         step.memory[self.type] = bool(cosine >= self.threshold)  # the step's one wait for the device
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from guidance.catalogue import catalogue
+from guidance.companions import companion_problems
 from guidance.info import ModelInfo
 from guidance.plan import Call, plan
 from guidance.samplers import DDIM, AnySampler
@@ -20,7 +22,7 @@ from service.gateway import Gateway, gateway
 from service.negotiation import Accept, choose
 from service.problems import refused, responses
 from service.schemas import Catalogue, PlannedStep, Validation
-from service.submission import served_model
+from service.submission import served_beside, served_model
 
 router = APIRouter(tags=["guidance"])
 
@@ -65,7 +67,8 @@ def validate_guidance(
 ) -> Response:
     """What a spec comes to: defaults, weight and evaluations per step, warnings. Nothing is queued."""
     media_type = choose(accept, [JSON, SVG])
-    answer = validation(request, served_model(shared, request.model))
+    info = served_model(shared, request.model)
+    answer = validation(request, info, served_beside(shared, info.id, request.guidance))
     if media_type == SVG:
         from service.plots import plot_schedule
 
@@ -73,9 +76,10 @@ def validate_guidance(
     return Response(answer.model_dump_json(), media_type=JSON, headers={"Vary": "Accept"})
 
 
-def validation(request: ValidationRequest, info: ModelInfo) -> Validation:
+def validation(request: ValidationRequest, info: ModelInfo, beside: Mapping[str, ModelInfo]) -> Validation:
     """The plan of one image, or a refusal with every reason why the model cannot run it."""
-    if problems := info.problems(request.guidance, request.sampler):
+    problems = info.problems(request.guidance, request.sampler)
+    if problems := problems + companion_problems(request.guidance, info, beside):
         raise refused(problems)
     sampler = resolve_sampler(request.sampler, info)
     planned = plan(request.guidance, sampler, info)

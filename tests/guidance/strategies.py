@@ -135,6 +135,8 @@ def _values(schema: dict[str, Any], defs: dict[str, Any]) -> SearchStrategy[Any]
         told = {"prompt": {"type": "string"}, "label": {"type": "null"}}  # one of them, where there are such
         parts = {name: _values(told.get(name, part), defs) for name, part in schema["properties"].items()}
         return st.fixed_dictionaries(parts)
+    if schema.get("format") == "model":  # only those that are served may be named
+        return st.nothing()
     if schema["type"] == "string":
         if "pattern" in schema:
             return st.just("#37b24d" if "#" in schema["pattern"] else "mid")

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
+import guidance
+from guidance.combiners import ADG
+from guidance.combiners.cfg_zero import scale
+from guidance.combiners.perp_neg import perpendicular
+from guidance.combiners.tcfg import shared
 from guidance.noise import Level
 from guidance.prediction import Kind, Prediction
 from guidance.stage import Space
-from tests.guidance.steps import noise
+from tests.guidance.steps import a_step, guided, noise
 from tests.guidance.strategies import LAW
 from tests.oracles import Pair
 
@@ -77,3 +85,45 @@ def test_the_score_is_the_slope_of_the_log_density(ratio: float) -> None:
     prediction = Prediction(x, level, pair.denoised(x / level.alpha, ratio, 1.0), "denoised")
     variance = level.alpha**2 * pair.cond_std**2 + level.sigma**2
     torch.testing.assert_close(prediction.score, (level.alpha * pair.cond_mean - x) / variance)
+
+
+# Devices without float64
+
+
+@pytest.fixture
+def no_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU as a device on which float64 raises."""
+
+    def refuse(*_: object) -> Tensor:
+        raise TypeError("this device has no float64")
+
+    monkeypatch.setattr("guidance.prediction.WITHOUT_FLOAT64", {"cpu"})
+    monkeypatch.setattr(Tensor, "double", refuse)
+
+
+PRODUCTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cfg_zero": scale,
+    "tcfg": shared,
+    "perpendicular": perpendicular,
+    "adg": lambda cond, uncond: guided(ADG(), a_step(3.0), cond, uncond),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_products_are_taken_in_float32_where_there_is_no_float64(
+    name: str, dtype: torch.dtype, no_float64: None
+) -> None:
+    cond, uncond = noise(1).to(dtype), noise(2).to(dtype)
+    value = PRODUCTS[name](cond, uncond)
+    assert value.dtype == dtype
+    exact = PRODUCTS[name](cond.to(torch.float64), uncond.to(torch.float64))
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-2
+    torch.testing.assert_close(value.to(torch.float64), exact, rtol=tolerance, atol=tolerance)
+
+
+def test_float64_is_asked_for_in_one_place() -> None:
+    """Elsewhere a device without it would fail in the middle of a picture."""
+    folder = Path(guidance.__file__).parent
+    asking = {str(file.relative_to(folder)) for file in folder.rglob("*.py") if ".double()" in file.read_text()}
+    assert asking == {"prediction.py"}

@@ -260,7 +260,7 @@ LOSS = "/guidance/energy/0/losses/0"
             "must be 8 x 8 pixels, 1/8 of the image's 64 x 64",
         ),
         ({"type": "match", "image": PICTURE, "operator": "mask"}, "", "value_error", "operator = mask needs a mask"),
-        ({"type": "label", "labels": ["violet"]}, "/labels/0", "unknown_class", "tells apart red, blue, checkered, dark"),
+        ({"type": "label", "labels": ["violet"]}, "/labels/0", "unknown_class", "tells apart red, blue, checkered"),
         ({"type": "colour", "target": "red"}, "/target", "string_pattern_mismatch", "target = 'red'"),
     ],
     ids=["address", "no file", "size", "downscaled size", "no mask", "class", "colour"],
