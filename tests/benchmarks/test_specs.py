@@ -57,6 +57,6 @@ def asked(request: GenerationRequest, stage: str) -> list[Any]:
 @pytest.mark.parametrize("stage", UNIONS)
 def test_every_method_is_drawn(stage: str) -> None:
     found: set[str] = set()
-    for request in drawn(TEXT, 300):
+    for request in drawn(TEXT, 600):
         found |= {method.type for method in asked(request, stage)}
     assert found == {method.type_name() for method in members(stage)}
