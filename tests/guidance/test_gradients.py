@@ -85,6 +85,7 @@ def test_a_gradient_is_the_slope_of_the_network() -> None:
 
     def along(sign: int) -> Tensor:
         [output] = network().evaluate([replace(branch, x=branch.x + sign * length * direction, pull=None)])
+        assert branch.pull is not None
         return (output.double() * branch.pull).sum()
 
     slope = (along(1) - along(-1)) / (2 * length)
