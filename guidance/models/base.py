@@ -65,15 +65,20 @@ class Model(Protocol):
 
 
 def answered(network: Callable[[Tensor], Tensor], x: Tensor, branches: Sequence[Branch]) -> Tensor:
-    """What `network` says of the rows of `x`; where they carry cotangents, the gradients of <output, pull> in x."""
+    """What `network` says of the rows of `x`; where they carry cotangents, the gradients of <output, pull> in x.
+
+    The network sees each cotangent at length 1, in its largest entry: half precision would lose a small one.
+    """
     pulls = [branch.pull for branch in branches if branch.pull is not None]
     if not pulls:
         return network(x)
+    pull = torch.cat(pulls)
+    size = pull.flatten(1).abs().amax(1).clamp_min(torch.finfo(pull.dtype).tiny).view(-1, *[1] * (pull.ndim - 1))
     x = x.detach().requires_grad_()
     with torch.enable_grad():
         output = network(x)
-        [gradient] = torch.autograd.grad(output, x, torch.cat(pulls).to(output))
-    return gradient
+        [gradient] = torch.autograd.grad(output, x, (pull / size).to(output))
+    return gradient.to(pull) * size
 
 
 def to_bytes(pixels: Tensor) -> NDArray[np.uint8]:

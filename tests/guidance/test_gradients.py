@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from guidance.models.base import answered
 from guidance.models.stable_diffusion import StableDiffusion
 from guidance.noise import Level
 from guidance.picture import data_url
-from guidance.protocol import Branch
+from guidance.protocol import Branch, Condition
 from jobs.request import GenerationRequest, resolve
 from tests.guidance.pictures import png
 from tests.guidance.steps import noise
@@ -90,6 +91,15 @@ def test_a_gradient_is_the_slope_of_the_network() -> None:
 
     slope = (along(1) - along(-1)) / (2 * length)
     assert float((gradient * direction).sum()) == pytest.approx(float(slope), rel=5e-3)
+
+
+def test_half_precision_keeps_small_cotangents() -> None:
+    """1e-9 is nothing in float16, and still a direction; zero stays zero."""
+    branch = Branch("b", torch.ones(1, 1, 1, 2), Level.variance_preserving(0, 1.0), Condition())
+    small, none = torch.tensor([[[[1e-9, -2e-9]]]]), torch.zeros(1, 1, 1, 2)
+    rows = [replace(branch, pull=small), replace(branch, pull=none)]
+    found = answered(lambda x: 3 * x, torch.cat([row.x for row in rows]).half(), rows)
+    torch.testing.assert_close(found, torch.cat([3 * small, none]), rtol=1e-3, atol=0)
 
 
 def test_gradients_and_answers_do_not_share_a_forward() -> None:
