@@ -5,15 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, ClassVar
 
 from guidance.losses import ClassName
 from guidance.prediction import Prediction
 from guidance.protocol import Asking, Step
-from guidance.stage import Stage
 from guidance.tape import Tape
+from guidance.window import Windowed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,24 +53,11 @@ class Effect:
     after: Tensor | None = None
 
 
-class Energy(Stage):
+class Energy(Windowed):
     """Uses a gradient that no condition of the network gives: of a classifier, or of a loss of the clean picture."""
 
     descends: ClassVar[bool] = True
     """Whether it descends losses of the clean picture; one energy with all the losses does, not several."""
-
-    start: float = Field(0.0, ge=0, le=1, description="share of the steps after which it begins")
-    stop: float = Field(1.0, ge=0, le=1, description="share of the steps after which it ends")
-
-    @model_validator(mode="after")
-    def _window(self) -> Self:
-        if self.start >= self.stop:
-            raise ValueError(f"start = {self.start} must be below stop = {self.stop}")
-        return self
-
-    def active(self, index: int, count: int) -> bool:
-        """Whether it acts at step `index` of `count`."""
-        return self.start * count <= index < self.stop * count
 
     @property
     def through_network(self) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from guidance.protocol import Guide, Step
-from guidance.stage import Space, Stage
+from guidance.stage import Space
+from guidance.window import Windowed
 
 
-class Perturbation(Stage):
+class Perturbation(Windowed):
     """A push away from a weakened prediction: scale (c - p) is added to the guided one, so 0 is off.
 
     It is independent of the combiner: it acts where guidance is off too, and several add up.
@@ -21,18 +22,8 @@ class Perturbation(Stage):
     """In which `push` speaks."""
 
     scale: float = Field(3.0, ge=-100, le=100, description="0 is off; some codes count from 1 there")
-    start: float = Field(0.0, ge=0, le=1, description="share of the steps after which it begins")
-    stop: float = Field(1.0, ge=0, le=1, description="share of the steps after which it ends")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.start >= self.stop:
-            raise ValueError(f"start = {self.start} must be below stop = {self.stop}")
-        return self
-
     def active(self, index: int, count: int) -> bool:
-        """Whether it acts at step `index` of `count`."""
-        return self.scale != 0 and self.start * count <= index < self.stop * count
+        return self.scale != 0 and super().active(index, count)
 
     @property
     def branches(self) -> frozenset[str]:
