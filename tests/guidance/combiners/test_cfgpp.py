@@ -141,6 +141,28 @@ def test_equivalent_weight(sampler: Sampler) -> None:
     torch.testing.assert_close(run(cfg, sampler), sample, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("strength", [0.1, 0.6, 1.0, 1.7])
+def test_the_equivalent_weight_is_an_identity(strength: float) -> None:
+    """Step by step to 1e-12, whatever is predicted, once DDIM's table of levels is in float64 too."""
+    solver = Solver(DDIM(steps=8), TABLE, PAIR.model().scheduler_config)
+    scheduler, stream = solver.scheduler, torch.Generator()
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
+    scheduler.final_alpha_cumprod = scheduler.final_alpha_cumprod.double()
+    for call in range(8):
+        x, cond, uncond = (noise(3 * call + k) for k in range(3))
+        bar = float(scheduler.alphas_cumprod[int(scheduler.timesteps[call])])
+        level = Level(float(scheduler.timesteps[call]), bar**0.5, (1 - bar) ** 0.5)
+
+        def said(weight: float) -> Prediction:
+            return Prediction(x, level, uncond + weight * (cond - uncond), "eps")  # noqa: B023
+
+        kept = solver.kept(call)
+        assert kept is not None
+        ours = solver.advance(x, said(strength), call, stream, said(0.0))
+        cfg = solver.advance(x, said(strength / (1 - kept)), call, stream)
+        torch.testing.assert_close(ours, cfg, rtol=1e-12, atol=1e-12)
+
+
 def test_lambda_in_steps_of_cfg_is_cfg() -> None:
     """lambda = w (sigma - sigma') / sigma, Euler: CFG at w."""
     sampler = Euler(steps=8)
