@@ -92,8 +92,17 @@ def _nfe(guidance: GuidanceSpec, asked: frozenset[str], weight: float | None, in
     terms = [term.branches for term in guidance.perturbation if term.active(index, count)]
     extra = frozenset[str]().union(*terms) - asked
     own = len(asked) if weight is None else guidance.combiner.evaluations(asked, weight, index, count)
-    backwards = [e for e in guidance.energy if e.through_network and e.active(index, count)]
-    return (own + len(extra)) * (1 + len(backwards))
+    once = own + len(extra)
+    backwards = sum(energy.through_network and energy.active(index, count) for energy in guidance.energy)
+    return once + backwards * (once - len(_only_looked_at(guidance, weight, terms)))
+
+
+def _only_looked_at(guidance: GuidanceSpec, weight: float | None, terms: list[frozenset[str]]) -> frozenset[str]:
+    """Branches that an energy reads and the guided prediction is not made of: no gradient goes back through them."""
+    if weight is None:
+        return frozenset()
+    made_of = guidance.combiner.branches(weight).union(*terms, *(stage.needs for stage in guidance.correction))
+    return frozenset[str]().union(*(energy.needs for energy in guidance.energy)) - made_of
 
 
 def _warnings(guidance: GuidanceSpec, weights: dict[int, float | None]) -> list[str]:

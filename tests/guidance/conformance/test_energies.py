@@ -64,10 +64,11 @@ def test_it_acts_in_its_window_alone(method: type[Energy]) -> None:
 def test_evaluations_are_those_that_were_planned(method: type[Energy]) -> None:
     for combiner, weight in (("cfg", 3.0), ("cfg", 1.0), ("cfg", 0.0), ("apg", 3.0), ("composable", 3.0)):
         stages = {"combiner": {"type": combiner}, "schedule": {"type": "constant", "weight": weight}}
-        guidance = spec(named(method), travel={"type": "time_travel", "repeats": 2}, **stages)
-        trajectory = Pair().trajectory(guidance, DDIM(steps=4))
-        drive(trajectory.run(), trajectory.model.evaluate)
-        assert trajectory.nfe_done == trajectory.plan.nfe
+        for energy in (named(method), named(method) | ({"rule": "guidance"} if "rule" in method.model_fields else {})):
+            guidance = spec(energy, travel={"type": "time_travel", "repeats": 2}, **stages)
+            trajectory = Pair().trajectory(guidance, DDIM(steps=4))
+            drive(trajectory.run(), trajectory.model.evaluate)
+            assert trajectory.nfe_done == trajectory.plan.nfe, (combiner, weight, energy)
 
 
 @every_energy
