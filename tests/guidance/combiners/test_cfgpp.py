@@ -104,7 +104,8 @@ def test_lambda_1_of_equal_predictions_is_the_plain_sampler(sampler: Sampler) ->
 
     def sampled(combiner: str) -> Tensor:
         guidance, model = spec(1.0, combiner={"type": combiner}), PAIR.model()
-        return drive(Trajectory(model, guidance, sampler, conditions, model.shape(0, 0), 3).run(), model.evaluate)
+        run = Trajectory(model, guidance, sampler, conditions, model.shape(0, 0), 3).run()  # type: ignore[arg-type]
+        return drive(run, model.evaluate)
 
     torch.testing.assert_close(sampled("cfgpp"), sampled("cfg"), rtol=1e-6, atol=1e-6)
 

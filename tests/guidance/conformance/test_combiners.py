@@ -60,12 +60,12 @@ def test_shape_and_dtype_are_kept_and_values_finite(
 
 @every_combiner
 @pytest.mark.parametrize("weight", [0.0, 0.1, 1.0, 3.0])
-@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float16, 1e-3), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
 def test_half_precision_comes_back_near_what_double_says(
     method: type[Combiner], weight: float, dtype: torch.dtype, rounding: float
 ) -> None:
-    """16384 values, whose squares add up beyond float16's range where that is summed in it."""
-    combiner, values = method(), [3 * noise(seed, (1, 4, 64, 64)).to(dtype) for seed in range(3)]
+    """4096 values, whose squares add up beyond float16's range where that is summed in it."""
+    combiner, values = method(), [5 * noise(seed, (1, 4, 32, 32)).to(dtype) for seed in range(3)]
 
     def told(x: torch.Tensor, cond: torch.Tensor, uncond: torch.Tensor) -> torch.Tensor:
         return guided(combiner, a_step(weight, x=x, others=Others(x.dtype)), cond, uncond)
