@@ -113,12 +113,12 @@ def test_cfg_zero_of_a_vanishing_unconditional_velocity_scales_the_conditional_o
 @LAW
 @given(weight=moderate)
 def test_cfg_zero_is_diffusers(weight: float) -> None:
-    """Its dots are in float32: largest difference 2e-6 at weights up to 20."""
+    """Its dots are in float32, which for these two costs less than 1e-7."""
     if weight == 1:
         return
     factor = cfg_zero_star_scale(COND.flatten(1), UNCOND.flatten(1)).view(-1, 1, 1, 1)
     theirs = factor * UNCOND + weight * (COND - factor * UNCOND)
-    torch.testing.assert_close(guided(CFGZero(), a_step(weight), COND, UNCOND), theirs, rtol=0, atol=1e-5)
+    torch.testing.assert_close(guided(CFGZero(), a_step(weight), COND, UNCOND), theirs, rtol=1e-7, atol=1e-7)
 
 
 # Kwon et al. 2025, arXiv:2503.18137
