@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from guidance.combiners.base import Combiner
+from guidance.prediction import wide
 from guidance.prompted import Prompted, Wanted
 from guidance.protocol import Guide, Step
 from guidance.stage import Space
@@ -40,7 +41,7 @@ class Concept(Prompted):
     def push(self, prediction: Tensor, uncond: Tensor) -> Tensor:
         """The edit (N, C, H, W) at full strength: its largest entries of each channel."""
         edit = (-self.scale if self.away else self.scale) * (prediction - uncond)
-        bound = edit.abs().flatten(2).quantile(self.quantile, dim=2)[:, :, None, None]
+        bound = wide(edit).abs().flatten(2).quantile(self.quantile, dim=2)[:, :, None, None]
         return edit.where(edit.abs() >= bound, 0.0)
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from guidance.corrections.base import Correction
-from guidance.prediction import Prediction
+from guidance.prediction import Prediction, wide
 from guidance.protocol import Step
 
 
@@ -36,7 +36,7 @@ class DynamicThreshold(Correction):
 
     def correct(self, guided: Prediction, seen: dict[str, Prediction], step: Step) -> Prediction:
         denoised = guided.denoised
-        s = denoised.abs().flatten(1).quantile(self.percentile, dim=1).clamp(self.bound, self.maximum)
+        s = wide(denoised).abs().flatten(1).quantile(self.percentile, dim=1).clamp(self.bound, self.maximum)
         step.notes["threshold"] = s[0]
-        s = s.view(-1, *[1] * (denoised.ndim - 1))
+        s = s.to(denoised.dtype).view(-1, *[1] * (denoised.ndim - 1))
         return guided.replaced(denoised.clamp(-s, s) * (self.bound / s), "denoised")

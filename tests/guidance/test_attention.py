@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from guidance.attention import (
@@ -20,10 +22,11 @@ from guidance.attention import (
     unknown,
 )
 from guidance.conditions import NAG
-from guidance.models.attention import blurred, layer_name, normalised
+from guidance.models.attention import Rows, blurred, layer_name, normalised
 from guidance.models.stable_diffusion import StableDiffusion
 from guidance.noise import Level
-from guidance.protocol import Branch
+from guidance.perturbations import PAG, SAG, SEG, Perturbation, SkipLayer
+from guidance.protocol import Branch, drive
 from tests.guidance.steps import a_step, noise
 
 LEVEL = Level.variance_preserving(400.0, 1.2)
@@ -105,14 +108,22 @@ def test_identity_attention_is_a_softmax_that_is_the_identity(net: StableDiffusi
     block = net.unet.mid_block.attentions[0].transformer_blocks[0]
     x = noise(5, (2, 16, block.attn1.to_q.in_features), torch.float32)
     processor = block.attn1.processor
-    from guidance.models.attention import Rows
-
     asked = Rows([(IdentityAttention(("mid",)),), ()], (8, 8), 2)
     with torch.inference_mode():
         out = processor(block.attn1, x, rows=asked)
         values = block.attn1.to_out[0](block.attn1.to_v(x))
     torch.testing.assert_close(out[0], values[0], rtol=1e-5, atol=1e-6)
     assert not torch.allclose(out[1], values[1])
+
+
+def test_the_attention_of_a_single_token_is_the_identity(net: StableDiffusion) -> None:
+    """A softmax over one key is 1: the weakened branch is the conditional one."""
+    block = net.unet.mid_block.attentions[0].transformer_blocks[0]
+    x = noise(5, (2, 1, block.attn1.to_q.in_features), torch.float32)
+    with torch.inference_mode():
+        plain = block.attn1.processor(block.attn1, x)
+        out = block.attn1.processor(block.attn1, x, rows=Rows([(IdentityAttention(("mid",)),), ()], (1, 1), 1))
+    torch.testing.assert_close(out, plain, rtol=1e-6, atol=1e-6)
 
 
 # Hong 2024, arXiv:2408.00760
@@ -126,6 +137,17 @@ def test_a_blur_of_no_width_changes_nothing(net: StableDiffusion, rows: list[Bra
 def test_a_blur_without_end_gives_every_token_the_mean_query() -> None:
     query = noise(1, (2, 12, 4))
     assert torch.equal(blurred(query, (3, 4), math.inf), query.mean(1, keepdim=True).expand(2, 12, 4))
+
+
+def test_rows_of_attention_are_identical_where_the_blur_has_no_end(net: StableDiffusion) -> None:
+    """Equal queries look alike: every token is given the same mean of values."""
+    block = net.unet.mid_block.attentions[0].transformer_blocks[0]
+    x = noise(5, (2, 16, block.attn1.to_q.in_features), torch.float32)
+    rows = Rows([(BlurredQueries(("mid",), math.inf),), ()], (8, 8), 2)
+    with torch.inference_mode():
+        blurry, sharp = block.attn1.processor(block.attn1, x, rows=rows)
+    torch.testing.assert_close(blurry, blurry[:1].expand_as(blurry), rtol=1e-5, atol=1e-6)
+    assert float(sharp.std(0).max()) > 1e-3
 
 
 def test_a_blur_keeps_a_constant_and_is_a_separable_gaussian() -> None:
@@ -147,6 +169,38 @@ def test_skipping_every_block_is_a_network_without_them(net: StableDiffusion, ro
     skipped = [replace(rows[0], cond=row.cond).edited("changed", SkippedBlock(ALL)) for row in rows[:2]]
     first, second = net.evaluate(skipped)
     assert torch.equal(first, second)
+
+
+def test_skipping_a_block_that_adds_nothing_changes_nothing(net: StableDiffusion, rows: list[Branch]) -> None:
+    """A skipped block is its residual connection: where its parts are silenced, skipping it is not seen."""
+    silent = copy.deepcopy(net)
+    block = silent.unet.mid_block.attentions[0].transformer_blocks[0]
+    for part in (block.attn1.to_out[0], block.attn2.to_out[0], block.ff.net[2]):
+        torch.nn.init.zeros_(part.weight)
+        torch.nn.init.zeros_(part.bias)
+    skipped = rows[0].edited("changed", SkippedBlock(("mid",)))
+    torch.testing.assert_close(silent.evaluate([skipped])[0], silent.evaluate([rows[0]])[0], rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(net.evaluate([skipped])[0], net.evaluate([rows[0]])[0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", [PAG, SAG, SEG, SkipLayer], ids=lambda method: method.type_name())
+def test_no_layers_at_all_are_refused(method: type[Perturbation]) -> None:
+    """They would weaken nothing: an evaluation for the prediction that is there already."""
+    with pytest.raises(ValidationError, match="layers"):
+        method.model_validate({"layers": []})
+
+
+# Hong et al. 2022, arXiv:2210.00939
+
+
+def test_sag_without_salient_tokens_pushes_by_nothing(net: StableDiffusion, rows: list[Branch]) -> None:
+    """What is asked the second time is what was asked the first."""
+    step = a_step(x=rows[0].x, level=LEVEL)
+    step = replace(step, cond=rows[0], uncond=replace(rows[0], name="uncond"))
+    for threshold, pushes in ((1000.0, False), (0.0, True)):
+        sag = SAG(threshold=threshold)
+        push = drive(sag.push(sag.prepare(step)), net.evaluate)
+        assert (float(push.abs().max()) > 1e-4) == pushes
 
 
 # Chen et al. 2025, arXiv:2505.21179

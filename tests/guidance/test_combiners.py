@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from diffusers import ClassifierFreeGuidance
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,15 @@ def test_cfg_of_equal_variances_is_the_denoiser_of_a_shifted_gaussian(weight: fl
     got = Prediction(x, level, guided(CFG(), a_step(weight, x=x, level=level), cond, uncond), "eps")
     exact = shifted.eps(x, level.alpha, level.sigma, shifted.label(0).given["prior"])
     torch.testing.assert_close(got.value, exact, rtol=1e-10, atol=1e-10)
+
+
+@LAW
+@given(weight=st.floats(-20, 20))
+def test_cfg_is_diffusers(weight: float) -> None:
+    """The same line: to rounding."""
+    theirs = ClassifierFreeGuidance(guidance_scale=weight).forward(COND, UNCOND).pred
+    if theirs is not COND:  # near 1 it does not guide
+        torch.testing.assert_close(guided(CFG(), a_step(weight), COND, UNCOND), theirs, rtol=0, atol=1e-12)
 
 
 def test_cfg_evaluates_the_conditional_branch_alone_at_1_and_the_unconditional_alone_at_0() -> None:

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from diffusers.guiders.guider_utils import rescale_noise_cfg
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from guidance.corrections import Correction, DynamicThreshold, Rescale, StaticThreshold
+from guidance.noise import Level
 from guidance.prediction import Kind, Prediction
 from tests.guidance.steps import a_step, noise, prediction
 from tests.guidance.strategies import LAW
@@ -117,6 +119,44 @@ def test_dynamic_threshold_refuses_a_maximum_below_its_bound() -> None:
         DynamicThreshold(bound=2.0, maximum=1.0)
 
 
+@LAW
+@given(percentile=st.floats(0.01, 1), maximum=st.floats(1, 5), factor=st.floats(0.1, 10))
+def test_dynamic_threshold_is_diffusers(percentile: float, maximum: float, factor: float) -> None:
+    """Its schedulers' `_threshold_sample`, to rounding. Its default maximum of 1 is static thresholding."""
+    scheduler = DDIMScheduler(dynamic_thresholding_ratio=percentile, sample_max_value=maximum)
+    ours = thresholded(DynamicThreshold(percentile=percentile, maximum=maximum), factor * WIDE)
+    torch.testing.assert_close(ours, scheduler._threshold_sample(factor * WIDE), rtol=0, atol=1e-12)
+    default = DDIMScheduler(dynamic_thresholding_ratio=percentile)._threshold_sample(factor * WIDE)
+    torch.testing.assert_close(thresholded(StaticThreshold(), factor * WIDE), default, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("recomputed", [True, False])
+def test_a_thresholded_step_is_diffusers_where_it_recomputes_the_noise(recomputed: bool) -> None:
+    """One step of DDIM with `thresholding=True`: ours is `use_clipped_model_output=True`, to its float32 levels.
+
+    By default diffusers puts the noise of the unclipped estimate back, which is another sampler.
+    """
+    scheduler = DDIMScheduler(thresholding=True, dynamic_thresholding_ratio=0.9, sample_max_value=2.0)
+    scheduler.set_timesteps(10)
+    t, before = int(scheduler.timesteps[4]), int(scheduler.timesteps[5])
+    here, there = (Level(k, float(bar) ** 0.5, (1 - float(bar)) ** 0.5) for k, bar in _bars(scheduler, t, before))
+    x, eps = noise(1), noise(2)
+    after = DynamicThreshold(percentile=0.9, maximum=2.0).correct(Prediction(x, here, eps, "eps"), {}, a_step())
+    theirs = scheduler.step(eps, t, x, use_clipped_model_output=recomputed, return_dict=False)[0]
+    ours = there.alpha * after.denoised + there.sigma * after.eps
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-5) == recomputed
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_percentile_of_half_precision_is_taken_in_single(dtype: torch.dtype) -> None:
+    """torch has no quantile below float32."""
+    before = Prediction(noise(0).to(dtype), Level(0, 1, 0), WIDE.to(dtype), "denoised")
+    after = DynamicThreshold(percentile=0.9).correct(before, {}, a_step()).value
+    s = WIDE.to(dtype).float().abs().flatten().quantile(0.9)
+    assert after.dtype == dtype
+    torch.testing.assert_close(after.float(), WIDE.to(dtype).float().clamp(-s, s) / s, rtol=0, atol=1e-2)
+
+
 # Lin et al. 2023, arXiv:2305.08891: guidance rescale
 
 
@@ -173,3 +213,7 @@ def test_rescale_of_a_constant_prediction_leaves_it(value: float, dtype: torch.d
 
 def _as(before: Prediction, kind: Kind) -> Prediction:
     return Prediction(before.x, before.level, before.view(kind), kind)
+
+
+def _bars(scheduler: DDIMScheduler, *times: int) -> list[tuple[int, Tensor]]:
+    return [(t, scheduler.alphas_cumprod[t]) for t in times]

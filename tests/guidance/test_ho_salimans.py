@@ -84,6 +84,17 @@ def test_unit_variance_is_kept_with_the_exact_denoiser(levels: tuple[Level, Leve
 
 
 @LAW
+@given(levels=falling())
+def test_at_v_0_a_step_lacks_the_variance_of_what_it_takes_for_certain(levels: tuple[Level, Level]) -> None:
+    """Of N(0, 1) at v = 0 unit variance is not kept: the posterior given x0 is sampled with D(x) in x0's place, and
+    x0's variance given x, which is sigma^2 here, is missing from it."""
+    here, _ = levels
+    of_sample, of_denoised, deviation = coefficients(levels, 0)
+    variance = (of_sample + of_denoised * here.alpha) ** 2 + deviation**2
+    assert variance + of_denoised**2 * here.sigma**2 == pytest.approx(1, abs=1e-12)
+
+
+@LAW
 @given(levels=falling(), point=st.floats(-3, 3))
 def test_a_single_point_is_reached_exactly_at_v_0(levels: tuple[Level, Level], point: float) -> None:
     """The other extreme: with D(x) = x0, mean alpha x0 and variance sigma^2 become those of the next level."""

@@ -30,7 +30,11 @@ def sampled(guidance: GuidanceSpec, sampler: Sampler, seed: int = 0) -> tuple[to
     return drive(trajectory.run(), MODEL.evaluate), trajectory
 
 
-@pytest.mark.parametrize("reuse", [{"type": "adaptive", "threshold": 1.5}, {"type": "cache", "every": 1}])
+@pytest.mark.parametrize(
+    "reuse",
+    [{"type": "adaptive", "threshold": 1.5}, {"type": "cache", "every": 1}, {"type": "cache", "start": 1}],
+    ids=str,
+)
 @pytest.mark.parametrize("sampler", [DDIM(steps=6), Heun(steps=6)], ids=lambda sampler: sampler.type)
 def test_neutral_settings_are_the_pipeline_without_it(reuse: dict[str, Any], sampler: Sampler) -> None:
     plain, without = sampled(GuidanceSpec(), sampler)
@@ -55,6 +59,14 @@ def test_adaptive_stops_where_the_predictions_agree() -> None:
 def test_adaptive_decides_once_a_step() -> None:
     _, trajectory = sampled(spec({"type": "adaptive", "threshold": -1}), Heun(steps=3))
     assert trajectory.diagnostics.columns()["nfe"] == [2, 1, 1, 1, 1]
+
+
+def test_adaptive_at_minus_1_is_one_step_of_cfg_and_then_the_conditional_model() -> None:
+    """Any cosine suffices: bit for bit the schedule that says so."""
+    at_once, _ = sampled(spec({"type": "adaptive", "threshold": -1}), DDIM(steps=6))
+    weights = {"type": "per_step", "weights": [5.0] + [None] * 5}
+    expected, _ = sampled(GuidanceSpec.model_validate({"schedule": weights}), DDIM(steps=6))
+    assert torch.equal(at_once, expected)
 
 
 # Guidance cache

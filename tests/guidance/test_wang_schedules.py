@@ -13,6 +13,7 @@ from guidance.presets import PRESETS
 from guidance.schedules import (
     ClampCosine,
     ClampLinear,
+    Constant,
     InverseLinear,
     LambdaShape,
     Linear,
@@ -98,6 +99,25 @@ def test_clamp_is_the_larger_of_curve_and_floor(
     curve = over(base(weight=weight), count)
     assert over(clamped(weight=weight, floor=floor), count) == [max(w, floor) for w in curve]
     assert over(clamped(weight=weight, floor=0), count) == curve
+
+
+@pytest.mark.parametrize("clamped", [ClampLinear, ClampCosine])
+@LAW
+@given(count=counts, weight=st.floats(0, 500), floor=st.floats(0, 1000))
+def test_clamp_guides_at_least_as_much_as_the_constant_weight(
+    clamped: Any, count: int, weight: float, floor: float
+) -> None:
+    """Not renormalised: mean w / omega >= 1."""
+    assert mean(over(clamped(weight=weight, floor=floor), count)) >= weight * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("shape", [ClampLinear, ClampCosine, Linear, InverseLinear, WangCosine, Sine, VShape])
+@LAW
+@given(count=counts, weight=st.floats(0, 300), above=st.floats(0, 300))
+def test_a_floor_above_the_curve_is_constant(shape: Any, count: int, weight: float, above: float) -> None:
+    """No shape exceeds twice its weight; at a floor above it, all are plain CFG at the floor."""
+    floor = 2 * weight * (1 + 1e-9) + above
+    assert over(shape(weight=weight, floor=floor), count) == over(Constant(weight=floor), count)
 
 
 @LAW

@@ -12,10 +12,11 @@ from torch import Tensor
 from guidance.combiners import CFGpp
 from guidance.noise import Level
 from guidance.prediction import Prediction
-from guidance.protocol import drive
+from guidance.protocol import Conditions, drive
 from guidance.samplers import DDIM, Euler, EulerAncestral, Heun, Sampler, Spacing
 from guidance.samplers.solver import Solver
 from guidance.spec import GuidanceSpec
+from guidance.trajectory import Trajectory
 from tests.guidance.steps import a_step, guided, noise
 from tests.oracles import TABLE, Pair, a_trajectory
 
@@ -94,6 +95,19 @@ def test_lambda_0_is_unconditional(sampler: Sampler) -> None:
     first, second = (drive(run.run(), run.model.evaluate) for run in runs)
     assert torch.equal(first, second)
     assert runs[0].nfe_done == sampler.steps
+
+
+@every_sampler
+def test_lambda_1_of_equal_predictions_is_the_plain_sampler(sampler: Sampler) -> None:
+    """c = u: nothing to guide, and the noise put back is the prediction's own."""
+    conditions = Conditions(PAIR.model().label(0), PAIR.model().label(0))
+
+    def sampled(combiner: str) -> Tensor:
+        guidance, model = spec(1.0, combiner={"type": combiner}), PAIR.model()
+        run = Trajectory(model, guidance, sampler, conditions, model.shape(0, 0), 3).run()  # type: ignore[arg-type]
+        return drive(run, model.evaluate)
+
+    torch.testing.assert_close(sampled("cfgpp"), sampled("cfg"), rtol=1e-6, atol=1e-6)
 
 
 @every_sampler

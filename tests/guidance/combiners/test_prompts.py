@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +115,16 @@ def test_sega_without_mask_and_momentum_is_composable() -> None:
 def test_sega_keeps_one_minus_the_quantile_of_each_channel() -> None:
     edit = Concept(prompt="a", quantile=0.75).push(noise(3, (1, 3, 8, 8)), noise(4, (1, 3, 8, 8)))
     assert [int((channel != 0).sum()) for channel in edit[0]] == [16, 16, 16]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_sega_s_quantile_of_half_precision_is_taken_in_single(dtype: torch.dtype) -> None:
+    """torch has none below float32. Entries of equal magnitude at the bound are all kept."""
+    prediction, uncond = noise(3, (1, 3, 8, 8)).to(dtype), noise(4, (1, 3, 8, 8)).to(dtype)
+    edit = Concept(prompt="a", quantile=0.75).push(prediction, uncond)
+    whole = 5 * (prediction - uncond)
+    bound = whole.float().abs().flatten(2).quantile(0.75, dim=2)[:, :, None, None]
+    assert edit.dtype == dtype and torch.equal(edit, whole.where(whole.float().abs() >= bound, 0.0))
 
 
 def test_sega_waits_for_its_warm_up_while_momentum_builds() -> None:

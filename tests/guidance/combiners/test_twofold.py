@@ -64,9 +64,9 @@ def test_apg_without_the_parallel_part_moves_across_the_conditional_estimate(wei
 
 
 @LAW
-@given(weight=above, bound=st.floats(0.1, 10))
-def test_apg_caps_the_push(weight: float, bound: float) -> None:
-    value = guided(APG(eta=1, norm_threshold=bound), a_step(weight), COND, UNCOND)
+@given(weight=above, bound=st.floats(0.1, 10), eta=st.floats(-1, 1))
+def test_apg_caps_the_push(weight: float, bound: float, eta: float) -> None:
+    value = guided(APG(eta=eta, norm_threshold=bound), a_step(weight), COND, UNCOND)
     assert float((value - COND).norm()) <= (weight - 1) * bound * (1 + 1e-12)
 
 
@@ -100,9 +100,20 @@ def test_cfg_zero_of_parallel_velocities_is_the_conditional_one(weight: float, k
     torch.testing.assert_close(guided(CFGZero(), a_step(weight), k * UNCOND, UNCOND), k * UNCOND, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-12, 1e-6, 1e-5])
+def test_cfg_zero_of_a_vanishing_unconditional_velocity_scales_the_conditional_one(size: float) -> None:
+    """Below the guard of 1e-8 on ||u||^2 the multiple of u is held back, and w c is left; above, it is subtracted."""
+    value = guided(CFGZero(), a_step(3.0), COND, size * UNCOND)
+    squared = max(size**2 * dot(UNCOND, UNCOND), 1e-8)
+    scaled = size**2 * dot(COND, UNCOND) / squared * UNCOND
+    torch.testing.assert_close(value, 3 * COND - 2 * scaled, rtol=1e-9, atol=1e-9)
+    assert value.isfinite().all()
+
+
 @LAW
 @given(weight=moderate)
 def test_cfg_zero_is_diffusers(weight: float) -> None:
+    """Its dots are in float32, which for these two costs less than 1e-7."""
     if weight == 1:
         return
     factor = cfg_zero_star_scale(COND.flatten(1), UNCOND.flatten(1)).view(-1, 1, 1, 1)
@@ -140,9 +151,9 @@ def test_tcfg_of_parallel_predictions_is_cfg(weight: float, k: float) -> None:
 
 
 def test_tcfg_is_diffusers() -> None:
-    """Its guider decomposes in float32, hence the tolerance."""
-    theirs = tangential(COND.float(), UNCOND.float(), 5.0)
-    torch.testing.assert_close(guided(TCFG(), a_step(5.0), COND, UNCOND).float(), theirs, rtol=1e-3, atol=1e-3)
+    """Its guider decomposes in float32: largest difference 4e-6."""
+    theirs = tangential(COND, UNCOND, 5.0)
+    torch.testing.assert_close(guided(TCFG(), a_step(5.0), COND, UNCOND), theirs, rtol=0, atol=2e-5)
 
 
 # Sadat et al. 2025, arXiv:2506.19713
@@ -166,6 +177,29 @@ def test_fdg_of_equal_factors_is_cfg_of_one_weight(weight: float, factor: float)
     value = guided(FDG(factors=(factor, factor)), a_step(weight), COND, UNCOND)
     if weight != 1:
         torch.testing.assert_close(value, plain(1 + (weight - 1) * factor), rtol=1e-10, atol=1e-9)
+
+
+@LAW
+@given(weight=moderate, count=st.integers(1, 6))
+def test_fdg_of_factors_0_is_the_conditional_prediction(weight: float, count: int) -> None:
+    """A weight of 1 on every level."""
+    cond, uncond = noise(1, (1, 2, 16, 12)), noise(2, (1, 2, 16, 12))
+    value = guided(FDG(factors=(0,) * count), a_step(weight, x=cond), cond, uncond)
+    torch.testing.assert_close(value, cond, rtol=1e-12, atol=1e-12)
+
+
+@LAW
+@given(weight=moderate, factors=st.tuples(*[st.floats(-5, 5)] * 3))
+def test_fdg_is_linear_in_each_band(weight: float, factors: tuple[float, ...]) -> None:
+    """c plus the share of each band alone."""
+    cond, uncond = noise(1, (1, 2, 16, 12)), noise(2, (1, 2, 16, 12))
+
+    def pushed(factors: tuple[float, ...]) -> Tensor:
+        return guided(FDG(factors=factors), a_step(weight, x=cond), cond, uncond) - cond
+
+    alone = [pushed(tuple(float(k == band) for k in range(3))) for band in range(3)]
+    total = sum((factor * band for factor, band in zip(factors, alone, strict=True)), torch.zeros_like(cond))
+    torch.testing.assert_close(pushed(factors), total, rtol=1e-10, atol=1e-9)
 
 
 def test_fdg_pushes_a_constant_by_its_coarsest_factor_alone() -> None:
@@ -213,6 +247,11 @@ def test_adg_turns_nothing_at_or_below_1(weight: float) -> None:
 @given(weight=moderate, k=st.floats(0.1, 5))
 def test_adg_of_parallel_estimates_is_the_conditional_one(weight: float, k: float) -> None:
     torch.testing.assert_close(guided(ADG(), a_step(weight), k * UNCOND, UNCOND), k * UNCOND, rtol=1e-6, atol=1e-6)
+
+
+def test_adg_at_weight_1_through_its_formula_is_the_conditional_estimate() -> None:
+    """A turn by nothing, without the shortcut that leaves the unconditional branch out at 1."""
+    torch.testing.assert_close(ADG().combined(COND, UNCOND, a_step(1.0)), COND, rtol=0, atol=0)
 
 
 def test_adg_stops_growing_with_the_weight() -> None:

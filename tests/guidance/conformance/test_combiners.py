@@ -15,7 +15,7 @@ from guidance.pictures import PICTURES
 from guidance.prediction import Kind
 from guidance.protocol import Guide
 from guidance.registry import members
-from tests.guidance.steps import a_step, answer, answered, begun, guided, noise, prediction, through
+from tests.guidance.steps import Others, a_step, answer, answered, begun, guided, noise, prediction, through
 from tests.guidance.strategies import LAW, drawn, weights
 
 ALL: list[type[Combiner]] = [method for method in members("combiner") if issubclass(method, Combiner)]
@@ -56,6 +56,23 @@ def test_shape_and_dtype_are_kept_and_values_finite(
         value = guided(combiner, a_step(weight), cond, uncond)
         assert (value.shape, value.dtype) == (zero.shape, dtype)
         assert value.isfinite().all()
+
+
+@every_combiner
+@pytest.mark.parametrize("weight", [0.0, 0.1, 1.0, 3.0])
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+def test_half_precision_comes_back_near_what_double_says(
+    method: type[Combiner], weight: float, dtype: torch.dtype, rounding: float
+) -> None:
+    """4096 values, whose squares add up beyond float16's range where that is summed in it."""
+    combiner, values = method(), [5 * noise(seed, (1, 4, 32, 32)).to(dtype) for seed in range(3)]
+
+    def told(x: torch.Tensor, cond: torch.Tensor, uncond: torch.Tensor) -> torch.Tensor:
+        return guided(combiner, a_step(weight, x=x, others=Others(x.dtype)), cond, uncond)
+
+    half, double = told(*values), told(*(value.double() for value in values))
+    assert half.dtype == dtype and half.isfinite().all()
+    assert float((half.double() - double).norm() / double.norm()) < rounding
 
 
 @every_combiner

@@ -23,6 +23,7 @@ NEUTRAL: dict[str, dict[str, Any]] = {"cads": {"tau1": 1}, "nag": {"scale": 1}, 
 """A setting of each transform at which it changes nothing."""
 
 indices = st.integers(0, 9)
+dtypes = st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64])
 
 
 def text(step: Step) -> torch.Tensor:
@@ -39,7 +40,7 @@ def test_neutral_setting_is_the_same_step(method: type[ConditionTransform], data
 
 @every_transform
 @LAW
-@given(data=st.data(), index=indices, dtype=st.sampled_from([torch.float32, torch.float64]), zero=st.booleans())
+@given(data=st.data(), index=indices, dtype=dtypes, zero=st.booleans())
 def test_shape_and_dtype_are_kept_and_values_finite(
     method: type[ConditionTransform], data: st.DataObject, index: int, dtype: torch.dtype, zero: bool
 ) -> None:

@@ -74,6 +74,23 @@ def test_shape_dtype_kind_and_level_are_kept_and_values_finite(
 
 
 @every_correction
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+def test_half_precision_comes_back_near_what_double_says(
+    method: type[Correction], dtype: torch.dtype, rounding: float
+) -> None:
+    """4096 values, whose squares add up beyond float16's range where that is summed in it."""
+    correction, values = method(), [5 * noise(seed, (1, 4, 32, 32)).to(dtype) for seed in range(4)]
+
+    def told(x: torch.Tensor, *said: torch.Tensor) -> torch.Tensor:
+        guided, cond, uncond = (_said(x, value, "eps") for value in said)
+        return corrected(correction, guided, cond=cond, uncond=uncond).value
+
+    half, double = told(*values), told(*(value.double() for value in values))
+    assert half.dtype == dtype and half.isfinite().all()
+    assert float((half.double() - double).norm() / double.norm()) < rounding
+
+
+@every_correction
 @LAW
 @given(data=st.data(), kind=kinds)
 def test_is_pure(method: type[Correction], data: st.DataObject, kind: Kind) -> None:

@@ -132,3 +132,16 @@ def test_it_notes_the_class_probability_and_asks_the_network_nothing_more() -> N
     assert [branch.name for branch in evaluation.asked] == ["cond"]
     expected = model.log_probability(evaluation.x, HERE, [1])
     assert float(evaluation.notes["class_log_probability"]) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_a_threshold_comes_before_the_gradient_and_not_after_it() -> None:
+    """As in the authors' sampler: the clipped estimate is pushed by sigma^2 / alpha G, beyond the bound if need be."""
+    model, bound = mixture(), 0.1
+    x = noise(2, model)
+    clip = [{"type": "static_threshold", "bound": bound}]
+    clipped = Evaluation(model, x).guided(schedule=ALONE, correction=clip).prediction.denoised
+    pushed = Evaluation(model, x).guided(schedule=ALONE, correction=clip, energy=towards(1, 5.0)).prediction.denoised
+    at = x.clone().requires_grad_()
+    [gradient] = torch.autograd.grad(model.log_probability(at, HERE, [1]).sum(), at)
+    torch.testing.assert_close(pushed, clipped + 5 * HERE.sigma**2 / HERE.alpha * gradient, rtol=1e-12, atol=1e-12)
+    assert float(clipped.abs().max()) <= bound * (1 + 1e-12) < float(pushed.abs().max())

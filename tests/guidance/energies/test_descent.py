@@ -190,7 +190,12 @@ def test_mpgd_arrives_where_its_paper_does() -> None:
 
 @pytest.mark.parametrize(
     "energy",
-    [{"type": "dps", "scale": 0}, {"type": "mpgd", "scale": 0}, {"type": "universal", "forward": 0, "steps": 0}],
+    [
+        {"type": "dps", "scale": 0},
+        {"type": "lgd_mc", "scale": 0},
+        {"type": "mpgd", "scale": 0},
+        {"type": "universal", "forward": 0, "steps": 0},
+    ],
     ids=lambda energy: energy["type"],
 )
 def test_turned_off_it_is_the_base(energy: dict[str, Any]) -> None:
