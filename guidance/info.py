@@ -21,6 +21,7 @@ from guidance.spec import GuidanceSpec
 CAPABILITIES = {
     "null_condition": "answers without a condition, so that a weight has something to push away from",
     "condition_embedding": "its condition is a continuous embedding, which may be transformed",
+    "time_embedding": "noise can be put on its embedding of the time, row by row",
     "attention": "its attention layers can be looked at and changed row by row",
 }
 """Every capability a stage may require, with what it means."""

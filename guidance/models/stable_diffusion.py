@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from guidance.info import ModelInfo
+from guidance.models import time_embedding
 from guidance.models.attention import Rows, install
 from guidance.models.invariance import make_batch_invariant, padded
 from guidance.noise import NoiseTable
@@ -42,6 +43,7 @@ class StableDiffusion:
         self.vae = pipeline.vae.eval().to(memory_format=torch.channels_last)
         make_batch_invariant(self.unet)
         self.layers = install(self.unet)
+        time_embedding.install(self.unet)
         self.coarsest = 2 ** (len(self.unet.config.block_out_channels) - 1)
         self.unet_dtype, self.vae_dtype = self.unet.dtype, self.vae.dtype  # each asking walks every layer: 1 ms
         self.device, self.dtype = device, torch.float32
@@ -74,7 +76,7 @@ class StableDiffusion:
             max_size=4 * size,
             data="latent",
             data_bound=LATENT_BOUND,
-            capabilities=frozenset({"null_condition", "condition_embedding", "attention"}),
+            capabilities=frozenset({"null_condition", "condition_embedding", "time_embedding", "attention"}),
             layers=self.layers,
             prediction_type=KINDS[config.get("prediction_type", "epsilon")],
             noise=NoiseTable(**table),
@@ -114,6 +116,7 @@ class StableDiffusion:
             padded(x),
             padded(t),
             encoder_hidden_states=padded(text),
+            timestep_cond=[branch.time_noise for branch in branches],
             cross_attention_kwargs=None if asked is None else {"rows": asked},
             return_dict=False,
         )[0]
