@@ -73,6 +73,7 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "mpgd": lambda r: {"losses": [_loss(r)], "scale": r.uniform(0, 5)},
     "universal": lambda r: {"losses": [_loss(r)], "forward": r.choice([0, 1]), "steps": r.randint(0, 2)},
     "time_travel": lambda r: {"repeats": 2, "low": r.uniform(0, 0.5), "high": r.uniform(0.6, 1)},
+    "tsg": lambda r: {"noise_scale": r.uniform(0, 3), "alpha": r.uniform(0, 2)},
     "ho_salimans": lambda r: {"v": r.random()},
     "ddim": lambda r: {"eta": r.choice([0, r.random()])},
 }

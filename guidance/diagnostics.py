@@ -42,6 +42,7 @@ UNITS = {
     "sag_norm": "Euclidean norm of what SAG adds, in noise predictions",
     "seg_norm": "Euclidean norm of what SEG adds, in the network's own output",
     "skip_layer_norm": "Euclidean norm of what skip-layer guidance adds, in the network's own output",
+    "tsg_norm": "Euclidean norm of what TSG adds, in the network's own output",
     "threshold": "threshold applied to the denoised estimate",
     "weight_factor_min": "smallest factor on the weight over the picture",
     "weight_factor_max": "largest factor on the weight over the picture",

@@ -24,6 +24,7 @@ from guidance.stage import Stage
 CAPABILITIES = {
     "null_condition": "answers without a condition, so that a weight has something to push away from",
     "condition_embedding": "its condition is a continuous embedding, which may be transformed",
+    "time_embedding": "noise can be put on its embedding of the time, row by row",
     "attention": "its attention layers can be looked at and changed row by row",
     "classifier": "a noise-aware classifier of its samples",
 }

@@ -62,6 +62,16 @@ class Conditions:
     others: Mapping[Wanted, Condition] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class TimeNoise:
+    """Gaussian noise on the network's embedding of a time."""
+
+    scale: float
+    seed: int
+    relative: bool = True
+    """Whether the scale is in units of the embedding's own standard deviation."""
+
+
 @dataclass(frozen=True, eq=False)
 class Branch:
     """One network evaluation asked for: the noisy `x` (1, C, H, W) at `level` under `cond`. Answered by position."""
@@ -71,6 +81,7 @@ class Branch:
     x: Tensor
     level: Level
     cond: Condition
+    time_noise: TimeNoise | None = None
     attention: tuple[Edit, ...] = ()
     """What this row asks of the network's attention."""
     pull: Tensor | None = None
@@ -142,6 +153,12 @@ class Step:
         from torch import float32, randn
 
         return randn(tensor.shape, generator=self.generator, dtype=float32).to(tensor)
+
+    def draw_seed(self) -> int:
+        """A seed for numbers that the model draws itself."""
+        from torch import randint
+
+        return int(randint(2**31, (), generator=self.generator))
 
     def with_branch(self, cond: Branch) -> Step:
         """The step with another conditional branch."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from guidance.info import ModelInfo
+from guidance.models import time_embedding
 from guidance.models.attention import Rows, install
 from guidance.models.base import answered
 from guidance.models.classifier import FOLDER, NoisyClassifier
@@ -54,6 +55,7 @@ class StableDiffusion:
         if self.classifier is not None:
             make_batch_invariant(self.classifier)
         self.layers = install(self.unet)
+        time_embedding.install(self.unet)
         self.coarsest = 2 ** (len(self.unet.config.block_out_channels) - 1)
         self.unet_dtype, self.vae_dtype = self.unet.dtype, self.vae.dtype  # each asking walks every layer: 1 ms
         self.device, self.dtype = device, torch.float32
@@ -80,7 +82,7 @@ class StableDiffusion:
         table = {name: config[name] for name in NoiseTable.model_fields if config.get(name) is not None}
         modules = (self.unet, self.vae, self.text_encoder)
         size = int(unet.sample_size) * self.factor
-        capabilities = {"null_condition", "condition_embedding", "attention"}
+        capabilities = {"null_condition", "condition_embedding", "time_embedding", "attention"}
         capabilities |= {"classifier"} if self.classifier else set()
         return ModelInfo(
             id=id,
@@ -141,6 +143,7 @@ class StableDiffusion:
                 padded(x),
                 padded(t),
                 encoder_hidden_states=padded(text),
+                timestep_cond=[branch.time_noise for branch in branches],
                 cross_attention_kwargs=None if asked is None else {"rows": asked},
                 return_dict=False,
             )[0]

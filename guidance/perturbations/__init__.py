@@ -12,10 +12,11 @@ from guidance.perturbations.pag import PAG
 from guidance.perturbations.sag import SAG
 from guidance.perturbations.seg import SEG
 from guidance.perturbations.skip_layer import SkipLayer
+from guidance.perturbations.tsg import TSG
 
 AnyPerturbation = Annotated[
-    Autoguidance | PAG | SAG | SEG | SkipLayer,
+    Autoguidance | PAG | SAG | SEG | SkipLayer | TSG,
     Field(discriminator="type"),
 ]
 
-__all__ = ["PAG", "SAG", "SEG", "AnyPerturbation", "Autoguidance", "Perturbation", "SkipLayer"]
+__all__ = ["PAG", "SAG", "SEG", "TSG", "AnyPerturbation", "Autoguidance", "Perturbation", "SkipLayer"]

@@ -57,7 +57,7 @@ def test_a_good_folder_loads_and_describes_itself(folder: Path) -> None:
         32,
         32,
     )
-    assert info.capabilities == {"attention", "condition_embedding", "null_condition"}
+    assert info.capabilities == {"attention", "condition_embedding", "null_condition", "time_embedding"}
     assert (info.size_multiple, info.noise.timestep_spacing, info.max_prompt_tokens) == (8, "trailing", 12)
     assert 100_000 < info.parameters < 1_000_000
 

@@ -15,7 +15,8 @@ def test_models_are_those_of_live_workers(client: TestClient, store: JobStore, a
     app.state.gateway.workers.forget()
     labels, text = client.get("/v1/models").json()["data"]
     assert (text["id"], text["workers"], text["condition"], text["width"]) == ("shapes", 2, "text", 64)
-    assert text["capabilities"] == ["attention", "classifier", "condition_embedding", "null_condition"]
+    able = ["attention", "classifier", "condition_embedding", "null_condition", "time_embedding"]
+    assert text["capabilities"] == able
     assert text["layers"] == ["down.0.0", "mid.0", "up.0.0"]
     assert (text["classes"], labels["classes"]) == (["red", "blue", "checkered", "dark"], [])
     assert 0 < text["sigma_min"] < text["sigma_max"]
