@@ -43,6 +43,7 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "dynamic_threshold": lambda r: {"percentile": r.uniform(0.9, 1), "bound": r.uniform(0.5, 4), "latent_ok": True},
     "autoguidance": lambda r: {"layers": r.choice([["mid"], ["down", "up.0"]])},
     "apg": lambda r: {"eta": r.random(), "norm_threshold": r.choice([None, r.uniform(1, 20)])},
+    "fbg": lambda r: {"pi": r.uniform(0.9, 1), "t0": r.random() * 0.9, "t1": r.random()},
     "fdg": lambda r: {"factors": [r.uniform(0, 3) for _ in range(r.randint(1, 3))]},
     "composable": lambda r: {"terms": [_prompt(r) | {"share": r.uniform(-1, 1)} for _ in range(r.randint(1, 2))]},
     "perp_neg": lambda r: {"negatives": [_prompt(r) for _ in range(r.randint(0, 1))]},

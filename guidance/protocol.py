@@ -127,6 +127,8 @@ class Step:
     """Share of the predicted noise that the solver's step keeps; of first-order solvers only."""
     others: Mapping[Wanted, Condition] = field(default_factory=dict)
     """Conditions of the prompts and labels that stages name; None is the null condition."""
+    starts: tuple[Level, ...] = ()
+    """Where the steps of the trajectory begin."""
     noisiest: Level = ZERO_SIGNAL
     """The last level of the model's noise table."""
     needs: frozenset[str] = frozenset()

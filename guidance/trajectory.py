@@ -54,6 +54,7 @@ class Trajectory:
         """Of the evaluations since the last call; the driver adds to it."""
         self._memory: dict[str, Any] = {}
         last = model.info.noise.num_train_timesteps - 1
+        self._starts = tuple({call.step: call.start for call in self.plan.calls}.values())
         self._noisiest = Level.variance_preserving(last, float(model.info.noise.ratios[-1]))
 
     @property
@@ -94,6 +95,7 @@ class Trajectory:
             memory=self._memory,
             kept=kept,
             others=self.conditions.others,
+            starts=self._starts,
             noisiest=self._noisiest,
             needs=self.guidance.needs,
         )

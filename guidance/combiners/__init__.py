@@ -17,6 +17,7 @@ from guidance.combiners.cfg_zero import CFGZero
 from guidance.combiners.cfgpp import CFGpp
 from guidance.combiners.characteristic import Characteristic
 from guidance.combiners.composable import Composable
+from guidance.combiners.fbg import FBG
 from guidance.combiners.fdg import FDG
 from guidance.combiners.full_norm import FullNorm
 from guidance.combiners.icg import ICG
@@ -39,6 +40,7 @@ AnyCombiner = Annotated[
     | CFGZero
     | Characteristic
     | Composable
+    | FBG
     | FDG
     | FullNorm
     | ICG
@@ -56,6 +58,7 @@ __all__ = [
     "ADG",
     "APG",
     "CFG",
+    "FBG",
     "FDG",
     "ICG",
     "MAMBOG",

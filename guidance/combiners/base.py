@@ -31,6 +31,9 @@ class Combiner(Stage):
     first_order: ClassVar[bool] = False
     """Whether it works on what a first-order step keeps of the noise (`Step.kept`), which other solvers do not have."""
 
+    tracks_condition: ClassVar[bool] = False
+    """Whether it estimates over the steps how well x fits the condition, which then must stay what it is."""
+
     @abstractmethod
     def branches(self, weight: float) -> frozenset[str]:
         """Names of the branches evaluated at `weight`: what `guide` will ask for, known without a tensor."""
