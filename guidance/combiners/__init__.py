@@ -26,6 +26,7 @@ from guidance.combiners.perp_neg import PerpNeg
 from guidance.combiners.power_law import PowerLaw
 from guidance.combiners.s_cfg import SCFG
 from guidance.combiners.sega import SEGA
+from guidance.combiners.smc import SMC
 from guidance.combiners.t_norm import TNorm
 from guidance.combiners.tcfg import TCFG
 
@@ -49,6 +50,7 @@ AnyCombiner = Annotated[
     | PowerLaw
     | SCFG
     | SEGA
+    | SMC
     | TCFG
     | TNorm,
     Field(discriminator="type"),
@@ -64,6 +66,7 @@ __all__ = [
     "MAMBOG",
     "SCFG",
     "SEGA",
+    "SMC",
     "TCFG",
     "AnyCombiner",
     "Autoguidance",
