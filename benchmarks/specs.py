@@ -55,6 +55,7 @@ RANGES: dict[str, Callable[[Random], Body]] = {
     "sag": lambda r: {"scale": r.uniform(0, 2), "base": r.choice(["cond", "uncond"])},
     "seg": lambda r: {"scale": r.uniform(0, 5), "sigma": r.choice([None, r.uniform(0.1, 100)])},
     "skip_layer": lambda r: {"scale": r.uniform(0, 3), "start": r.uniform(0, 0.4), "stop": r.uniform(0.5, 1)},
+    "smc": lambda r: {"lam": r.uniform(2, 8), "k": r.uniform(0.01, 0.8), "form": r.choice(["unit", "sign"])},
     "tsg": lambda r: {"noise_scale": r.uniform(0, 3), "alpha": r.uniform(0, 2)},
     "ho_salimans": lambda r: {"v": r.random()},
     "ddim": lambda r: {"eta": r.choice([0, r.random()])},

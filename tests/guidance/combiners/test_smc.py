@@ -55,3 +55,22 @@ def test_a_vanishing_surface_moves_nothing() -> None:
     for form in ("unit", "sign"):
         value = guided(SMC(lam=0, form=form), a_step(3.0), COND, UNCOND)
         torch.testing.assert_close(value, guided(CFG(), a_step(3.0), COND, UNCOND))
+
+
+@pytest.mark.parametrize("form", ["unit", "sign"])
+def test_both_evaluations_of_a_step_see_the_step_before(form: Literal["unit", "sign"]) -> None:
+    """Heun's second is corrected against the same past as its first, and leaves none of its own."""
+    smc, memory = SMC(form=form, k=0.5), dict[str, Any]()
+    high, low = (Level.variance_preserving(1, ratio) for ratio in (5.0, 4.0))
+    guided(smc, a_step(3.0, level=high, start=high, memory=memory), COND, UNCOND)
+    first = guided(smc, a_step(3.0, level=low, start=low, memory=memory), noise(3), noise(4))
+    second = guided(smc, a_step(3.0, level=low, start=low, call=1, memory=memory), noise(3), noise(4))
+    assert torch.equal(first, second)
+    kept = memory["smc"].value
+    torch.testing.assert_close(noise(4) + 3.0 * kept, first)
+
+
+def test_at_weight_0_nothing_is_corrected_or_kept() -> None:
+    memory = dict[str, Any]()
+    assert torch.equal(guided(SMC(), a_step(0.0, memory=memory, needs=frozenset({"cond"})), COND, UNCOND), UNCOND)
+    assert memory == {}
