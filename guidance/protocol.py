@@ -127,12 +127,12 @@ class Step:
     """Share of the predicted noise that the solver's step keeps; of first-order solvers only."""
     others: Mapping[Wanted, Condition] = field(default_factory=dict)
     """Conditions of the prompts and labels that stages name; None is the null condition."""
-    starts: tuple[Level, ...] = ()
-    """Where the steps of the trajectory begin."""
     noisiest: Level = ZERO_SIGNAL
     """The last level of the model's noise table."""
     needs: frozenset[str] = frozenset()
     """Branches that later stages read, so that a shortcut must not leave them out."""
+    starts: tuple[Level, ...] = ()
+    """Where the steps of the trajectory begin."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Numbers (0-dim tensors or floats) that a method adds to the step's diagnostics."""
 

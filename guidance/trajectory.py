@@ -95,9 +95,9 @@ class Trajectory:
             memory=self._memory,
             kept=kept,
             others=self.conditions.others,
-            starts=self._starts,
             noisiest=self._noisiest,
             needs=self.guidance.needs,
+            starts=self._starts,
         )
 
     def _guided(self, call: Call, step: Step) -> Guided:
