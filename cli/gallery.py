@@ -69,6 +69,7 @@ BESIDE: dict[str, Json] = {
     "sag": {"schedule": STRONG},
     "seg": {"schedule": ALONE},
     "skip_layer": {"schedule": ALONE},
+    "tsg": {"schedule": ALONE},
     "tag": {"schedule": STRONG},
     "renorm": {"schedule": STRONG},
     "rescale": {"schedule": STRONG},

@@ -37,6 +37,7 @@ UNITS = {
     "denoised_std": "standard deviation of the denoised estimate",
     "clipped_fraction": "share of the denoised estimate beyond the model's data bound",
     "effective_weight": "CFG weight that the method comes to at this evaluation",
+    "log_posterior": "FBG's running estimate of ln p(condition | x)",
     "autoguidance_norm": "Euclidean norm of what autoguidance adds, in the network's own output",
     "pag_norm": "Euclidean norm of what PAG adds, in the network's own output",
     "sag_norm": "Euclidean norm of what SAG adds, in noise predictions",

@@ -134,6 +134,8 @@ class Step:
     """The last level of the model's noise table."""
     needs: frozenset[str] = frozenset()
     """Branches that later stages read, so that a shortcut must not leave them out."""
+    starts: tuple[Level, ...] = ()
+    """Where the steps of the trajectory begin."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Numbers (0-dim tensors or floats) that a method adds to the step's diagnostics."""
     pictures: dict[str, Picture] = field(default_factory=dict)

@@ -75,6 +75,7 @@ class GuidanceSpec(BaseModel):
             raise ValueError(f"{' and '.join(descents)} both descend losses: give all the losses to one of them")
         self._refuse_reuse()
         self._refuse_companions()
+        self._refuse_changes_of_what_is_tracked()
         normalisers = [f"correction {c.type}" for c in self.correction if c.normalises]
         normalisers += [f"combiner {self.combiner.type}"] * self.combiner.normalises
         if len(normalisers) > 1:
@@ -105,6 +106,19 @@ class GuidanceSpec(BaseModel):
                 raise ValueError(
                     f"condition {transform.type} adds noise to an embedding that {', '.join(self.companions)} has not"
                 )
+
+    def _refuse_changes_of_what_is_tracked(self) -> None:
+        """ValueError where the combiner follows the condition over the steps, and a stage changes or forgets that."""
+        if not self.combiner.tracks_condition:
+            return
+        name = f"combiner {self.combiner.type}"
+        if self.reuse is not None:
+            raise ValueError(
+                f"{name} and reuse {self.reuse.type} both decide on the way how strongly to guide: keep one"
+            )
+        for transform in self.condition:
+            if transform.type == "swap":
+                raise ValueError(f"{name} carries over what the condition was before {transform.type} changes it")
 
     def stages(self) -> list[tuple[str, Stage]]:
         """Every stage with its JSON pointer within the spec, e.g. ("/correction/0", Rescale(...))."""

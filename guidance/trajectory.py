@@ -57,6 +57,7 @@ class Trajectory:
         self._memory: dict[str, Any] = {}
         self._pipeline = Pipeline(guidance, model)
         last = model.info.noise.num_train_timesteps - 1
+        self._starts = tuple({call.step: call.start for call in self.plan.calls}.values())
         self._noisiest = Level.variance_preserving(last, float(model.info.noise.ratios[-1]))
 
     @property
@@ -114,6 +115,7 @@ class Trajectory:
             after=call.after,
             noisiest=self._noisiest,
             needs=self.guidance.needs,
+            starts=self._starts,
         )
 
     def _evaluated(self, call: Call, step: Step) -> Asking[Guided]:

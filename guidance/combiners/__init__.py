@@ -17,6 +17,7 @@ from guidance.combiners.cfg_zero import CFGZero
 from guidance.combiners.cfgpp import CFGpp
 from guidance.combiners.characteristic import Characteristic
 from guidance.combiners.composable import Composable
+from guidance.combiners.fbg import FBG
 from guidance.combiners.fdg import FDG
 from guidance.combiners.full_norm import FullNorm
 from guidance.combiners.icg import ICG
@@ -25,6 +26,7 @@ from guidance.combiners.perp_neg import PerpNeg
 from guidance.combiners.power_law import PowerLaw
 from guidance.combiners.s_cfg import SCFG
 from guidance.combiners.sega import SEGA
+from guidance.combiners.smc import SMC
 from guidance.combiners.t_norm import TNorm
 from guidance.combiners.tcfg import TCFG
 
@@ -39,6 +41,7 @@ AnyCombiner = Annotated[
     | CFGZero
     | Characteristic
     | Composable
+    | FBG
     | FDG
     | FullNorm
     | ICG
@@ -47,6 +50,7 @@ AnyCombiner = Annotated[
     | PowerLaw
     | SCFG
     | SEGA
+    | SMC
     | TCFG
     | TNorm,
     Field(discriminator="type"),
@@ -56,11 +60,13 @@ __all__ = [
     "ADG",
     "APG",
     "CFG",
+    "FBG",
     "FDG",
     "ICG",
     "MAMBOG",
     "SCFG",
     "SEGA",
+    "SMC",
     "TCFG",
     "AnyCombiner",
     "Autoguidance",

@@ -31,6 +31,9 @@ class Combiner(Stage):
     renoises: ClassVar[bool] = False
     """Whether the solver puts the noise of the unconditional prediction back, not that of the guided one."""
 
+    tracks_condition: ClassVar[bool] = False
+    """Whether it estimates over the steps how well x fits the condition, which then must stay what it is."""
+
     @abstractmethod
     def branches(self, weight: float) -> frozenset[str]:
         """Names of the branches evaluated at `weight`: what `guide` will ask for, known without a tensor."""
