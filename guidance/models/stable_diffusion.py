@@ -159,8 +159,8 @@ class StableDiffusion:
     @torch.no_grad()
     def encode_picture(self, pixels: Tensor) -> Tensor:
         posterior = self.vae.encode(pixels.to(self.device, self.vae_dtype), return_dict=False)[0]
-        mean: Tensor = posterior.mode()
-        return (mean * self.vae.config.scaling_factor).to(self.dtype, memory_format=torch.contiguous_format)
+        sample: Tensor = posterior.mode() * self.vae.config.scaling_factor
+        return sample.to(self.dtype, memory_format=torch.contiguous_format)
 
     def decode(self, sample: Tensor) -> Tensor:
         latents = (sample / self.vae.config.scaling_factor).to(self.vae_dtype)
