@@ -25,6 +25,12 @@ def generate(
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", min=1)] = None,
     model: Annotated[str | None, typer.Option(help="Model id. Default: the service's.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What to move away from.")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Begin from this picture (.png, .webp, .jpg), by DDIM inversion.")
+    ] = None,
+    source_prompt: Annotated[
+        str | None, typer.Option(help="What --source shows, where that is not the prompt; or the number of a label.")
+    ] = None,
     diagnostics: Annotated[
         Path | None,
         typer.Option(
@@ -47,12 +53,13 @@ def generate(
 
     request = {
         "model": model,
-        "label" if prompt.isdecimal() else "prompt": int(prompt) if prompt.isdecimal() else prompt,
+        **condition(prompt),
         "negative_prompt": negative_prompt,
         "n": n,
         "seed": seed,
         "sampler": read_sampler(sampler, steps),
         "guidance": read_guidance(guidance),
+        "source": read_source(source, source_prompt),
         "output": {"format": image_format(output)},
         "diagnostics": "full" if diagnostics else None,
     }
@@ -69,6 +76,24 @@ def generate(
             place = diagnostics.with_name(f"{diagnostics.stem}-{picture.index}-{picture.name}.png")
             place.write_bytes(picture.data)
             typer.echo(str(place))
+
+
+def condition(text: str) -> dict[str, Any]:
+    """A prompt, or a label where it is a number."""
+    return {"label": int(text)} if text.isdecimal() else {"prompt": text}
+
+
+def read_source(path: Path | None, shows: str | None) -> dict[str, Any] | None:
+    from guidance.picture import data_url
+
+    if path is None:
+        if shows is not None:
+            raise typer.BadParameter("says what --source shows, which was not given", param_hint="--source-prompt")
+        return None
+    if not path.is_file():
+        raise typer.BadParameter(f"{path} is no file", param_hint="--source")
+    image = data_url(path.read_bytes(), f"image/{image_format(path, '--source')}")
+    return {"image": image} | ({} if shows is None else condition(shows))
 
 
 def read_guidance(text: str | None) -> dict[str, Any] | None:
@@ -97,10 +122,10 @@ def _json(text: str, option: str) -> dict[str, Any]:
     return value
 
 
-def image_format(path: Path) -> str:
+def image_format(path: Path, option: str = "--output") -> str:
     formats = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
     if (found := formats.get(path.suffix.lower())) is None:
-        raise typer.BadParameter(f"{path.name} must end in one of {', '.join(formats)}", param_hint="--output")
+        raise typer.BadParameter(f"{path.name} must end in one of {', '.join(formats)}", param_hint=option)
     return found
 
 

@@ -14,7 +14,7 @@ from guidance.corrections import DynamicThreshold, StaticThreshold
 from guidance.energies import Classifier, Energy
 from guidance.losses import ClassName
 from guidance.noise import NoiseTable
-from guidance.picture import size
+from guidance.picture import misfit
 from guidance.prediction import Kind
 from guidance.prompted import Wanted
 from guidance.samplers import AnySampler, Sampler
@@ -120,11 +120,7 @@ class ModelInfo(BaseModel):
         found = []
         for place, energy in enumerate(guidance.energy):
             for field, (url, smaller) in energy.pictures().items():
-                want, have = (width / smaller, height / smaller), size(url)
-                if have != want:
-                    share = "" if smaller == 1 else f"1/{smaller} of "
-                    asked = f"must be {want[0]:g} x {want[1]:g} pixels, {share}the image's {width} x {height}"
-                    detail = f"the picture is {have[0]} x {have[1]} pixels and {asked}"
+                if detail := misfit(url, width, height, smaller):
                     found.append(Problem(f"/guidance/energy/{place}{field}", "wrong_picture_size", detail))
         return found
 

@@ -6,6 +6,7 @@ the two noises of its step down in each other's place.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from guidance.combiners import CFG
@@ -13,7 +14,7 @@ from guidance.info import ModelInfo, Problem
 from guidance.noise import Level
 from guidance.plan import Call, plan
 from guidance.prediction import Prediction
-from guidance.protocol import Asking, Branch, Conditions, Run
+from guidance.protocol import Asking, Branch, Condition, Conditions, Run
 from guidance.samplers import DDIM, AnySampler, Euler
 from guidance.schedules import Constant
 from guidance.spec import GuidanceSpec
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
 
 COMBINERS = ("cfg", "cfgpp")
 """What the way up is defined for; their weights are those of the way down."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A sample (1, C, H, W) to begin from, what it shows, and how the way up is guided: an `inversion_spec`."""
+
+    clean: Tensor
+    cond: Condition
+    guidance: GuidanceSpec
+
+    def inverted(self, model: Model, sampler: AnySampler, conditions: Conditions) -> Run:
+        """Its noise, by its own condition and the request's null or negative one."""
+        return invert(model, self.guidance, sampler, replace(conditions, cond=self.cond), self.clean)
 
 
 def inversion_spec(guidance: GuidanceSpec, weight: float | None = None) -> GuidanceSpec:

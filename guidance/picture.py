@@ -73,6 +73,16 @@ def size(url: str) -> tuple[int, int]:
         return image.size
 
 
+def misfit(url: str, width: int, height: int, smaller: int = 1) -> str | None:
+    """How a picture's size differs from 1/smaller of that of an image; None where it does not."""
+    want, have = (width / smaller, height / smaller), size(url)
+    if have == want:
+        return None
+    share = "" if smaller == 1 else f"1/{smaller} of "
+    asked = f"must be {want[0]:g} x {want[1]:g} pixels, {share}the image's {width} x {height}"
+    return f"the picture is {have[0]} x {have[1]} pixels and {asked}"
+
+
 @lru_cache(maxsize=32)
 def pixels(url: str) -> Tensor:
     """(1, 3, H, W) in [-1, 1], float32, on the host. Transparency is put on white."""

@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from guidance.diagnostics import Cost, Detail, Diagnostics
+from guidance.inversion import Source
 from guidance.noise import Level
 from guidance.pipeline import Guided, Pipeline
 from guidance.plan import Call, plan
@@ -37,6 +38,7 @@ class Trajectory:
         seed: int,
         detail: Detail = "summary",
         noise: Tensor | None = None,
+        source: Source | None = None,
     ) -> None:
         self.model = model
         self.guidance = guidance
@@ -45,7 +47,10 @@ class Trajectory:
         self.shape = shape
         self.seed = seed
         self.noise = noise
-        """What it starts from; None: drawn from the seed."""
+        """What it starts from; None: inverted from its source, or drawn from the seed."""
+        self.source = source
+        self.inversion_nfe = plan(source.guidance, sampler, model.info).nfe if source else 0
+        """Evaluations of the inversion of its source, all before the first call of the plan."""
         self.plan = plan(guidance, sampler, model.info)
         self.diagnostics = Diagnostics(detail, model.info.data_bound)
         self.calls_done = 0
@@ -66,8 +71,8 @@ class Trajectory:
 
     @property
     def nfe_total(self) -> int:
-        """Evaluations done, and what is planned of the calls to come."""
-        return self.nfe_done + sum(call.nfe for call in self.plan.calls[self.calls_done :])
+        """Evaluations done, and what is planned of the inversion and the calls to come."""
+        return max(self.nfe_done, self.inversion_nfe) + sum(call.nfe for call in self.plan.calls[self.calls_done :])
 
     def run(self) -> Run:
         """Sample. Yields branches, is sent network outputs, returns the final sample (1, C, H, W)."""
@@ -77,6 +82,8 @@ class Trajectory:
         condition_stream = torch.Generator().manual_seed(self.seed ^ CONDITION_STREAM)
         solver = began = self.sampler.make_solver(self.model.info.noise, self.model.scheduler_config)
         noise = self.noise
+        if noise is None and self.source is not None:
+            noise = yield from self._inverted(self.source)
         if noise is None:
             noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
         sample = solver.start(noise.to(self.model.device))
@@ -92,6 +99,22 @@ class Trajectory:
                 sample = sample + guided.after / self.sampler.scale(call.after)
             self.calls_done = done + 1
         return sample
+
+    def _inverted(self, source: Source) -> Run:
+        """The noise to start from, each evaluation counted as it is done. The diagnostics are of the way down."""
+        run = source.inverted(self.model, self.sampler, self.conditions)
+        try:
+            branches = next(run)
+            while True:
+                outputs = yield branches
+                self.nfe_done += len(branches)
+                branches = run.send(outputs)
+        except StopIteration as done:
+            self.cost = Cost()
+            noise: Tensor = done.value
+            return noise
+        finally:
+            run.close()
 
     def _back(self, call: Call, sample: Tensor, stream: Generator) -> Tensor:
         """The sample that a step arrived at, taken back by noise to where it began."""

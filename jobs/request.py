@@ -14,6 +14,7 @@ from guidance.info import ModelInfo, Problem
 from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
 from jobs.settings import Settings
+from jobs.source import Source
 
 MAX_SEED = 2**32 - 1
 """torch's CPU generator reads 32 bits of a seed: beyond, seeds would repeat pictures."""
@@ -46,6 +47,7 @@ class GenerationRequest(BaseModel):
     height: int | None = Field(None, gt=0, description="pixels; null: the model's own")
     sampler: AnySampler = Field(default_factory=DDIM)
     guidance: GuidanceSpec = Field(default_factory=GuidanceSpec)
+    source: Source | None = Field(None, description="a picture to begin from; null: begin from noise")
     output: Output = Field(default_factory=Output)
     diagnostics: Literal["off", "summary", "full"] = Field(
         "summary", description="what is recorded: a few numbers, or all of each step and what methods saw, as pictures"
@@ -90,14 +92,19 @@ def resolve(
     `beside` are the models that a worker serves together with it.
     """
     width, height = request.width or info.width, request.height or info.height
+    unrunnable = info.problems(request.guidance, request.sampler)
     problems = [
         *_condition_problems(request, info),
         *info.size_problems(width, height),
-        *info.problems(request.guidance, request.sampler),
+        *unrunnable,
         *info.picture_problems(request.guidance, width, height),
         *companion_problems(request.guidance, info, beside or {}, (width, height)),
         *(_limit_problems(request, settings) if settings else ()),
     ]
+    if request.source:
+        problems += request.source.problems(info, width, height, request.n)
+        if not unrunnable:  # else there may be no levels to look at
+            problems += request.source.sampler_problems(request.guidance, request.sampler, info)
     if problems:
         raise RequestProblems(problems)
     return request.model_copy(

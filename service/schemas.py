@@ -36,6 +36,7 @@ class ResolvedRequest(BaseModel):
     height: int
     sampler: dict[str, Any] = Field(description="as in the request")
     guidance: dict[str, Any] = Field(description="as in the request")
+    source: dict[str, Any] | None = Field(description="as in the request")
     output: dict[str, Any] = Field(description="as in the request")
     diagnostics: str
     priority: str

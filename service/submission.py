@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from guidance.info import ModelInfo, Problem
+from guidance.inversion import inversion_spec
 from guidance.plan import plan
 from guidance.spec import GuidanceSpec
 from jobs.record import Record
@@ -20,6 +21,8 @@ def submit(gateway: Gateway, request: GenerationRequest) -> Record:
     except RequestProblems as found:
         raise refused(found.problems) from None
     nfe_total = resolved.n * plan(resolved.guidance, resolved.sampler, info).nfe
+    if resolved.source:
+        nfe_total += plan(inversion_spec(resolved.guidance, resolved.source.weight), resolved.sampler, info).nfe
     waiting = gateway.store.queued()
     if waiting >= gateway.settings.max_queue:
         detail = f"{waiting} generations wait, and {gateway.settings.max_queue} may"

@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 
+from guidance.inversion import Source, inversion_spec
 from guidance.models.base import Model
+from guidance.picture import pixels
 from guidance.prompted import Wanted
 from guidance.protocol import Companion, Condition, Conditions
 from jobs.request import GenerationRequest
@@ -43,6 +45,17 @@ class Encoder:
             cond=told(own),
             uncond=told(request.negative_prompt or None),
             others={wanted: told(wanted) for wanted in request.guidance.wanted},
+        )
+
+    def source(self, model: Model, request: GenerationRequest) -> Source | None:
+        """What the request begins from, as the model sees it."""
+        if (asked := request.source) is None:
+            return None
+        own = request.prompt if request.label is None else request.label
+        return Source(
+            clean=model.encode_picture(pixels(asked.image)),
+            cond=self._encoded(model, own if asked.wanted is None else asked.wanted),
+            guidance=inversion_spec(request.guidance, asked.weight),
         )
 
     def _encoded(self, model: Model, wanted: Wanted) -> Condition:

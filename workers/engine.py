@@ -111,10 +111,13 @@ class Engine:
         request = task.request
         model = self.models[request.model]
         conditions = self._encoder.conditions(model, request, self.models)
+        source = self._encoder.source(model, request)
         assert request.seed is not None and request.width is not None and request.height is not None
         shape = model.shape(request.width, request.height)
         trajectories = (
-            Trajectory(model, request.guidance, request.sampler, conditions, shape, seed, request.diagnostics)
+            Trajectory(
+                model, request.guidance, request.sampler, conditions, shape, seed, request.diagnostics, source=source
+            )
             for seed in range(request.seed, request.seed + request.n)
         )
         return [Lane(trajectory, index) for index, trajectory in enumerate(trajectories)]

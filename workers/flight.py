@@ -24,7 +24,7 @@ class Flight:
         steps, previews = self.lanes[0].trajectory.plan.steps, task.request.output.previews
         self._preview_steps = {steps * (k + 1) // (previews + 1) for k in range(previews)} - {0, steps}
         self._previewed: set[tuple[int, int]] = set()
-        self._step = -1
+        self._told = (-1, 0)
 
     @property
     def running(self) -> list[Lane]:
@@ -44,9 +44,10 @@ class Flight:
         """Tell how far it is, when that changed."""
         trajectories = [lane.trajectory for lane in self.lanes]
         step = min(trajectory.steps_done for trajectory in trajectories)
-        if step != self._step:
-            self._step = step
-            done = sum(trajectory.nfe_done for trajectory in trajectories)
+        done = sum(trajectory.nfe_done for trajectory in trajectories)
+        inverted = min(done, sum(trajectory.inversion_nfe for trajectory in trajectories))
+        if (step, inverted) != self._told:
+            self._told = (step, inverted)
             total = sum(trajectory.nfe_total for trajectory in trajectories)
             self.task.updates.put(Progress(step, trajectories[0].plan.steps, done, total))
 

@@ -59,6 +59,10 @@ class Model(Protocol):
         """
         ...
 
+    def encode_picture(self, pixels: Tensor) -> Tensor:
+        """The sample (1, C, H, W) behind a picture (1, 3, H, W) in -1 to 1. Draws nothing: the same bits each time."""
+        ...
+
     def decode(self, sample: Tensor) -> Tensor:
         """Pixels (N, 3, H, W) of final samples, 0 to 1, on the device. Differentiable where gradients are on."""
         ...

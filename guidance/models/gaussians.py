@@ -120,6 +120,9 @@ class Gaussians:
         square = (x - alpha * self.means).flatten(1).square().sum(1)
         return prior.log() - square / (2 * variance) - self.means[0].numel() / 2 * variance.log()
 
+    def encode_picture(self, pixels: Tensor) -> Tensor:
+        return pixels.to(self.means)
+
     def decode(self, sample: Tensor) -> Tensor:
         return sample / 2 + 0.5
 
