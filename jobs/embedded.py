@@ -77,7 +77,7 @@ class EmbeddedRedis:
             "dir": str(self.folder),
             "logfile": str(self.log),
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendfsync": "always",  # with everysec a write may wait in memory while the disk is busy
             "save": "",
             "daemonize": "no",
         }

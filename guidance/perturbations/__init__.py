@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from guidance.perturbations.autoguidance import Autoguidance
+from guidance.perturbations.autoguidance import AutoguidanceTerm
 from guidance.perturbations.base import Perturbation
 from guidance.perturbations.pag import PAG
 from guidance.perturbations.sag import SAG
@@ -15,8 +15,8 @@ from guidance.perturbations.skip_layer import SkipLayer
 from guidance.perturbations.tsg import TSG
 
 AnyPerturbation = Annotated[
-    Autoguidance | PAG | SAG | SEG | SkipLayer | TSG,
+    AutoguidanceTerm | PAG | SAG | SEG | SkipLayer | TSG,
     Field(discriminator="type"),
 ]
 
-__all__ = ["PAG", "SAG", "SEG", "TSG", "AnyPerturbation", "Autoguidance", "Perturbation", "SkipLayer"]
+__all__ = ["PAG", "SAG", "SEG", "TSG", "AnyPerturbation", "AutoguidanceTerm", "Perturbation", "SkipLayer"]

@@ -11,7 +11,7 @@ from guidance.perturbations.weaker import Weaker
 from guidance.protocol import Guide, Step
 
 
-class Autoguidance(Weaker, Perturbation):
+class AutoguidanceTerm(Weaker, Perturbation):
     """Push away from what a weaker model predicts under the same condition, beside any combiner.
 
     p is the prediction of another model, smaller or less trained, or of this one with transformer blocks left out;

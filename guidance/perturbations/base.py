@@ -22,6 +22,7 @@ class Perturbation(Windowed):
     """In which `push` speaks."""
 
     scale: float = Field(3.0, ge=-100, le=100, description="0 is off; some codes count from 1 there")
+
     def active(self, index: int, count: int) -> bool:
         return self.scale != 0 and super().active(index, count)
 

@@ -20,7 +20,7 @@ from guidance.info import ModelInfo, Problem
 from guidance.models.gaussians import Gaussians
 from guidance.models.stable_diffusion import StableDiffusion, fingerprint
 from guidance.noise import NoiseTable
-from guidance.perturbations import Autoguidance as Term
+from guidance.perturbations import AutoguidanceTerm as Term
 from guidance.perturbations import SkipLayer
 from guidance.prediction import Kind, Prediction
 from guidance.protocol import Branch, Companion, Condition, Conditions, drive
