@@ -139,3 +139,12 @@ def test_a_plan_warns_of_weights_below_zero() -> None:
 
 def test_a_plan_of_plain_guidance_warns_of_nothing() -> None:
     assert plan(GuidanceSpec(), DDIM(steps=5), MODEL.info).warnings == ()
+
+
+def test_where_steps_begin_is_told_to_every_step() -> None:
+    """tau is read off the noise of a step that is still to come."""
+    sampler = Heun(steps=5, spacing="karras")
+    trajectory = Pair().trajectory(GuidanceSpec(), sampler)
+    levels = sampler.levels(trajectory.model.info.noise)
+    step = trajectory._step(trajectory.plan.calls[0], noise(0), 0.0, torch.Generator())
+    assert step.starts == (levels[0], *levels[1::2])

@@ -295,12 +295,3 @@ def test_two_runs_are_the_same_picture(sampler: AnySampler) -> None:
     assert torch.equal(first, second) and first.isfinite().all()
     assert trajectory.nfe_done == trajectory.plan.nfe
     assert set(trajectory.diagnostics.columns()) >= {"effective_weight", "log_posterior"}
-
-
-def test_where_steps_begin_is_told_to_every_step() -> None:
-    """tau is read off the noise of a step that is still to come."""
-    sampler = Heun(steps=5, spacing="karras")
-    trajectory = PAIR.trajectory(GuidanceSpec(), sampler)
-    levels = sampler.levels(trajectory.model.info.noise)
-    step = trajectory._step(trajectory.plan.calls[0], noise(0), 0.0, torch.Generator())
-    assert step.starts == (levels[0], *levels[1::2])
