@@ -49,7 +49,7 @@ pictures: install ## the methods' pictures in docs/methods.md, through the servi
 lock:            ## resolve the newest versions that pyproject.toml allows, torch first
 	rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock
 	.cache/lock/bin/pip install --quiet torch==$(TORCH)
-	.cache/lock/bin/pip install --quiet ".[dev,embedded,train,worker]"
+	.cache/lock/bin/pip install --quiet ".[dev,embedded,tracing,train,worker]"
 	{ grep '^#' requirements.lock; .cache/lock/bin/pip freeze --all | grep -vE '^(guidepost|pip)( |=)' \
 	  | sed -E 's/^(torch==[0-9.]+)\+.*/\1/'; } > requirements.lock.new && mv requirements.lock.new requirements.lock
 

@@ -41,9 +41,9 @@ def run(bench: Bench, seed: int = 0) -> Section:
 
 
 def alone(model: Model, request: GenerationRequest) -> Pixels:
-    """The first image of a resolved request, (H, W, 3) bytes, by the reference driver under inference mode."""
+    """The first image of a resolved request, (H, W, 3) bytes, by the reference driver."""
     assert request.seed is not None and request.width is not None and request.height is not None
-    with torch.inference_mode():
+    with torch.no_grad():  # as the engine: inference mode would leave losses without gradients
         conditions = Encoder().conditions(model, request)
         shape = model.shape(request.width, request.height)
         trajectory = Trajectory(model, request.guidance, request.sampler, conditions, shape, request.seed, "off")

@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 
 
 class Tape:
-    """What one guided evaluation did to `x`, the noisy sample (1, C, H, W)."""
+    """What one guided evaluation did to `x`, the noisy sample (1, C, H, W).
+
+    Raises RuntimeError under inference mode, where nothing is recorded and every gradient would be zero.
+    """
 
     def __init__(self, x: Tensor) -> None:
+        from torch import is_inference_mode_enabled
+
+        if is_inference_mode_enabled():
+            raise RuntimeError("guidance by gradients needs torch.no_grad(), not torch.inference_mode()")
         self.x = x.detach().clone().requires_grad_()
         self._rounds: list[tuple[list[Branch], list[Tensor]]] = []
 

@@ -159,3 +159,8 @@ def test_a_gradient_is_the_same_alone_and_among_others() -> None:
         x = branch.x.clone().requires_grad_()
         [exact] = torch.autograd.grad((eps(x, branch.cond) * pull).sum(), x)
         torch.testing.assert_close(answer, exact, rtol=1e-12, atol=1e-12)
+
+
+def test_inference_mode_is_refused_rather_than_every_gradient_zero() -> None:
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="no_grad"):
+        Tape(X)
