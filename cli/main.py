@@ -4,6 +4,7 @@ import typer
 
 from cli.demo import demo
 from cli.generate import generate
+from cli.keys import keys
 from cli.listing import methods, models, openapi
 from cli.up import serve, up, worker
 
@@ -18,3 +19,4 @@ app = typer.Typer(
 
 for command in (up, serve, worker, generate, methods, models, openapi, demo):
     app.command()(command)
+app.add_typer(keys, name="keys")

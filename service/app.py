@@ -16,13 +16,13 @@ from starlette.responses import Response
 from jobs.connection import AWAY
 from jobs.settings import Settings
 from service import openapi
+from service.access import REDIS_RETRY_SECONDS, Access
 from service.gateway import Gateway
 from service.middleware import BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, respond, summed_up
+from service.rates import Rates
 from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
-
-REDIS_RETRY_SECONDS = 2
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -39,6 +39,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for noun in (generations, events, images, diagnostics, pictures, guidance, models, health):
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
+    app.add_middleware(
+        Access, keys=gateway.keys, rates=Rates(gateway.redis), needs_no_key=gateway.settings.needs_no_key
+    )
     app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost
     for error, handler in HANDLERS.items():
         app.add_exception_handler(error, handler)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 
-COMMANDS = ("up", "serve", "worker", "generate", "methods", "models", "openapi", "demo")
+COMMANDS = ("up", "serve", "worker", "generate", "methods", "models", "openapi", "demo", "keys")
 run = CliRunner().invoke
 
 
@@ -17,9 +17,11 @@ def test_help_lists_every_command() -> None:
     assert all(command in done.stdout for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"openapi"}))
+@pytest.mark.parametrize(
+    "command", [*sorted(set(COMMANDS) - {"openapi", "keys"}), "keys create", "keys list", "keys revoke"]
+)
 def test_help_of_a_command_shows_examples(command: str) -> None:
-    done = run(app, [command, "--help"])
+    done = run(app, [*command.split(), "--help"])
     assert done.exit_code == 0
     assert "Examples" in done.output
     assert f"guidepost {command}" in done.output
