@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 CONTENT_TYPES = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg", "json": "application/json"}
 """By the suffix of a key."""
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 20.0
+"""How long one answer of an object store is waited for."""
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=100), timedelta(seconds=5)
+"""Between two tries."""
+NO_BUCKET = "<Code>NoSuchBucket</Code>"
+LINK_SECONDS = 300
+"""How long a link to stored bytes works."""
 
 
 def image_key(id: str, index: int, format: str = "png") -> str:
@@ -44,22 +53,12 @@ def prefix(id: str) -> str:
     return f"generations/{id}"
 
 
-CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 20.0
-"""How long one answer of an object store is waited for."""
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=100), timedelta(seconds=5)
-"""Between two tries."""
-NO_BUCKET = "<Code>NoSuchBucket</Code>"
-LINK_SECONDS = 300
-"""How long a link to stored bytes works."""
-
-
 class StorageAway(Exception):
     """The store cannot be used now: it is not reached, full, or lacks the bucket or the permission."""
 
 
 class ArtifactStore:
-    """Reads and writes whole artifacts. A write is seen in full or not at all.
+    """Reads and writes whole artifacts. A write is seen in full or not at all. Opened when first used.
 
     Everything raises StorageAway while the store cannot be used. An object store that does not answer is asked again
     for `patience` seconds.
@@ -67,12 +66,15 @@ class ArtifactStore:
 
     def __init__(self, url: str, patience: float = 3.0) -> None:
         self.url = url
-        with _away():
-            self._store = _open(url, patience)
+        self.patience = patience
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        return _open(self.url, self.patience)
 
     def put(self, key: str, data: bytes) -> None:
-        attributes = {} if self.local else {"Content-Type": CONTENT_TYPES[key.rpartition(".")[2]]}
         with _away():
+            attributes = {} if self.local else {"Content-Type": CONTENT_TYPES[key.rpartition(".")[2]]}
             obstore.put(self._store, key, data, attributes=attributes)
 
     def get(self, key: str) -> bytes | None:
@@ -93,9 +95,9 @@ class ArtifactStore:
 
     def link(self, key: str, method: Literal["GET", "HEAD"] = "GET") -> str | None:
         """A URL under which anybody may read this key for LINK_SECONDS; None where the store makes none."""
-        if not isinstance(self._store, S3Store):
-            return None
         with _away():
+            if not isinstance(self._store, S3Store):
+                return None
             return obstore.sign(self._store, method, key, timedelta(seconds=LINK_SECONDS))
 
     @property

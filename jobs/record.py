@@ -65,6 +65,8 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
+    tenant: str = ""
+    """Whose it is; empty where the service is open to all."""
     status: Status
     status_reason: str | None = None
     request: GenerationRequest
@@ -78,7 +80,13 @@ class Record(BaseModel):
     """From when on the stored bytes are no longer given out, and may be removed."""
     attempts: int = 0
     worker: str | None = None
-    cancel_requested: bool = False
+    crew: str = ""
+    """The models that one worker must serve to run it, a line each."""
+    cancel_requested: str | None = None
+    """Why it was asked to end: user, deadline."""
+    deadline_at: datetime | None = None
+    """When it ends wherever it stands."""
+    traceparent: str | None = None
     step: int = 0
     steps: int = 0
     nfe_done: int = 0
@@ -129,7 +137,8 @@ def _time(text: str) -> datetime:
     return datetime.fromtimestamp(float(text), UTC)
 
 
+TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at")
 _READ: dict[str, Any] = {
-    **dict.fromkeys(("created_at", "first_started_at", "started_at", "finished_at", "expires_at"), _time),
+    **dict.fromkeys(TIMES, _time),
     **dict.fromkeys(("request", "images", "diagnostics", "usage", "error"), json.loads),
 }

@@ -11,7 +11,6 @@ from types import FrameType
 import torch
 
 from jobs import queue
-from jobs.artifacts import StorageAway
 from jobs.settings import Settings
 from workers.loading import ModelError, load_all
 from workers.perform import insist
@@ -30,7 +29,7 @@ def run(settings: Settings) -> None:
         torch.set_num_threads(settings.threads)
     try:
         runtime = Runtime(settings, load_all(settings))
-    except (ModelError, StorageAway) as error:
+    except ModelError as error:
         sys.exit(f"guidepost worker: {error}")
     Runtime.current = runtime
     stop = _stop_on_signals()

@@ -25,23 +25,21 @@ T = TypeVar("T")
 UNSTORED = "the images were made, and the store could not be used to keep them"
 RETRYABLE = {"out_of_memory", "internal", "storage_away"}
 REDIS_RETRY_SECONDS = 0.5
-HAND_BACK_SECONDS = 1.0
-"""Before a request for another worker's model goes back, so that it does not circle through the queue."""
+PASS_ON_SECONDS = 1.0
+"""Before a bell for another worker's model rings again, so that it does not circle."""
 PREVIEW_PIXELS = 256
 """Longest side of a preview: it travels in the event stream."""
 
 
-def perform(id: str) -> None:
-    """Run a generation if it still waits; its record says how it ended. Called in a thread of a worker process."""
+def perform() -> None:
+    """Run the first generation in line, if any; its record says how it ended. In a thread of a worker process."""
     runtime = Runtime.current
-    attempt = insist(lambda: runtime.store.start(id, runtime.worker_id))
-    if attempt is None:  # canceled while it waited, or another worker has it
-        return
-    if not {attempt.request.model, *attempt.request.guidance.companions} <= runtime.engine.models.keys():
-        runtime.stopping.wait(HAND_BACK_SECONDS)
-        insist(lambda: runtime.store.hand_back(id, attempt.token, reason="model_not_here"))
-        return
-    Performance(runtime, id, attempt).run()
+    found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models))
+    if isinstance(found, Attempt):
+        Performance(runtime, found).run()
+    elif found:  # the bell was for others: they hear it when it rings again
+        runtime.stopping.wait(PASS_ON_SECONDS)
+        insist(runtime.store.ring)
 
 
 def insist(report: Callable[[], T]) -> T:
@@ -56,8 +54,8 @@ def insist(report: Callable[[], T]) -> T:
 class Performance:
     """One attempt: carries updates from the engine to the record."""
 
-    def __init__(self, runtime: Runtime, id: str, attempt: Attempt) -> None:
-        self.runtime, self.id, self.attempt = runtime, id, attempt
+    def __init__(self, runtime: Runtime, attempt: Attempt) -> None:
+        self.runtime, self.id, self.attempt = runtime, attempt.id, attempt
         self.store, self.token = runtime.store, attempt.token
 
     def run(self) -> None:
