@@ -137,6 +137,7 @@ def test_nothing_of_one_is_visible_to_the_other(operation: Operation, mine: Call
     if make:
         assert other.status_code == 404, other.text
         assert told(other, id) == told(theirs.ask(method, unknown, body), UNKNOWN)
+        assert theirs.ask("HEAD", path).status_code in (404, 405)
     else:
         assert other.is_success, other.text
         assert id not in other.text and id not in str(other.headers)
