@@ -41,13 +41,15 @@ def create(
 ) -> None:
     """Make a key and print it: the only time that it is shown. Redis keeps a hash of it.
 
-    With the first key the service stops answering without one, within a second.
+    With the first key the service stops answering without one, within a second. A key that replaces another gets its
+    tenant: it sees what that one made.
 
     \b
     Examples:
       guidepost keys create laptop
-      guidepost keys create ci --rate 600 --burst 20 --max-active 8 --quota 1000000 --days 90
-      guidepost keys create laptop-2027 --tenant 3f09c21b7a55     # replaces a key: sees what that one made
+      guidepost keys create ci --rate 600 --burst 20 --days 90
+      guidepost keys create student --max-active 4 --quota 100000
+      guidepost keys create laptop-2 --tenant 3f09c21b7a55
       guidepost keys create prometheus --scope metrics
       export GUIDEPOST_API_KEY=$(guidepost keys create me)
     """
