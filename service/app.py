@@ -19,10 +19,8 @@ from service import openapi
 from service.gateway import Gateway
 from service.middleware import BodyLimit, Frame
 from service.pointers import problem_items
-from service.problems import Refusal, code_of, respond, summed_up
-from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
-
-REDIS_RETRY_SECONDS = 2
+from service.problems import Refusal, code_of, redis_away, respond, summed_up
+from service.routes import diagnostics, events, generations, guidance, health, images, models, openai, pictures
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -36,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.gateway = gateway
-    for noun in (generations, events, images, diagnostics, pictures, guidance, models, health):
+    for noun in (generations, events, images, diagnostics, pictures, guidance, models, openai, health):
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
     app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost
@@ -86,7 +84,7 @@ async def _redis_away(request: Request, error: Any) -> Response:
     detail = "Redis cannot be reached"
     if request.method == "POST":
         detail += "; should the connection have broken while it answered, this request may have been accepted"
-    return respond(request, Refusal(503, "redis_away", detail, retry_after=REDIS_RETRY_SECONDS))
+    return respond(request, redis_away(detail))
 
 
 Handler = Callable[[Request, Any], Any]
