@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
@@ -62,6 +63,14 @@ class ImageGenerationRequest(BaseModel):
     guidance: GuidanceSpec = Field(default_factory=GuidanceSpec)
     source: Source | None = Field(None, description="a picture to begin from; left out: begin from noise")
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Null is allowed wherever something may be left out."""
+        schema = handler.resolve_ref_schema(handler(core))
+        for name in schema["properties"].keys() - schema["required"]:
+            schema["properties"][name] = nullable(schema["properties"][name])
+        return schema
+
     @model_validator(mode="before")
     @classmethod
     def _given(cls, data: Any) -> Any:
@@ -101,6 +110,15 @@ class ImageGenerationRequest(BaseModel):
             output=Output(format=self.output_format, previews=self.partial_images),
             metadata={"user": who} if who else {},
         )
+
+
+def nullable(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """The same or null, described as before."""
+    outside: JsonSchemaValue = {key: schema[key] for key in ("description", "default") if key in schema}
+    inside = {key: value for key, value in schema.items() if key not in (*outside, "title")}
+    choices = inside.get("anyOf") or [inside]
+    null = {"type": "null"}
+    return {"anyOf": [*(choice for choice in choices if choice != null), null], **outside}
 
 
 def _refuse(name: str, value: Any, reason: str) -> NoReturn:

@@ -78,6 +78,5 @@ def unsuccessful(record: Record, headers: dict[str, str]) -> Refusal:
         detail = f"generation {record.id} failed: {record.error.detail}"
         return Refusal(500, record.error.code, detail, headers=headers | {"X-Should-Retry": again})
     reason = record.status_reason or str(record.status)
-    status = 504 if reason == "deadline" else 409
     detail = f"generation {record.id} {record.status}: {reason}"
-    return Refusal(status, str(record.status), detail, headers=headers | {"X-Should-Retry": "false"})
+    return Refusal(409, str(record.status), detail, headers=headers | {"X-Should-Retry": "false"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -14,13 +14,12 @@ from jobs.record import Status
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
 from service.job import path
-from service.negotiation import cancel_after_seconds
+from service.negotiation import CancelAfter, cancel_after_seconds
 from service.openai.request import ImageGenerationRequest
 from service.openai.response import images_response, unsuccessful
 from service.openai.schemas import ImagesResponse
 from service.openai.stream import image_stream
 from service.problems import phrase
-from service.routes.generations import CANCEL_AFTER
 from service.submission import accepted
 from service.waiting import abandon, finished, unless_gone
 
@@ -52,7 +51,7 @@ def openai_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
             "headers": HEADERS,
         },
-        **openai_responses(400, 404, 409, 413, 415, 429, 500, 503, 504),
+        **openai_responses(400, 404, 409, 413, 415, 429, 500, 503),
     },
 )
 async def create_image(
@@ -60,7 +59,7 @@ async def create_image(
     request: Request,
     shared: Annotated[Gateway, Depends(gateway)],
     idempotency_key: IdempotencyKey = None,
-    cancel_after: Annotated[str | None, Header(alias="Cancel-After", description=CANCEL_AFTER)] = None,
+    cancel_after: CancelAfter = None,
 ) -> Response:
     """Generate images as OpenAI's API does, and wait for them. A client that leaves ends it, unless it sent a key."""
     terms = Terms(

@@ -121,6 +121,11 @@ def test_images_are_bytes_to_every_generator(spec: dict[str, Any]) -> None:
                 assert "application/octet-stream" in response["content"]
 
 
+def test_whatever_openais_clients_may_leave_out_may_be_null(spec: dict[str, Any]) -> None:
+    fields = spec["components"]["schemas"]["ImageGenerationRequest"]["properties"]
+    assert [name for name, field in fields.items() if {"type": "null"} not in field.get("anyOf", ())] == ["prompt"]
+
+
 def test_events_are_described(spec: dict[str, Any]) -> None:
     event = spec["components"]["schemas"]["Event"]
     assert set(event["discriminator"]["mapping"]) == {"status", "step", "preview", "image", "done", "gap"}
