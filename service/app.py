@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,14 +14,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from jobs.artifacts import StorageAway
 from jobs.connection import AWAY
 from jobs.settings import Settings
+from jobs.version import VERSION
 from service import openapi
 from service.gateway import Gateway
 from service.middleware import BodyLimit, Frame
 from service.pointers import problem_items
-from service.problems import Refusal, code_of, redis_away, respond, summed_up
+from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
 from service.routes import diagnostics, events, generations, guidance, health, images, models, openai, pictures
+
+log = logging.getLogger("guidepost.service")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -28,7 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     gateway = Gateway(settings or Settings())
     app = FastAPI(
         title=openapi.TITLE,
-        version=openapi.VERSION,
+        version=VERSION,
         summary=openapi.SUMMARY,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
@@ -97,10 +102,16 @@ async def _redis_away(request: Request, error: Any) -> Response:
     return respond(request, redis_away(detail))
 
 
+async def _storage_away(request: Request, error: Any) -> Response:
+    log.error("request %s: the store of images: %s", request.state.request_id, error)
+    return respond(request, storage_away())
+
+
 Handler = Callable[[Request, Any], Any]
 HANDLERS: dict[type[Exception], Handler] = {
     Refusal: _refused,
     RequestValidationError: _invalid,
     HTTPException: _http,
     **dict.fromkeys(AWAY, _redis_away),
+    StorageAway: _storage_away,
 }

@@ -15,6 +15,7 @@ from service.openai.errors import PREFIX, openai_response
 
 MEDIA_TYPE = "application/problem+json"
 REDIS_RETRY_SECONDS = 2
+STORAGE_RETRY_SECONDS = 10
 RETRYABLE = frozenset({408, 429, 503})
 
 PHRASES = {413: "Content too large", 422: "Unprocessable content"}
@@ -25,6 +26,7 @@ TITLES = {
     "no_workers": "No worker is up",
     "queue_full": "The queue is full",
     "redis_away": "The queue cannot be reached",
+    "storage_away": "The images cannot be reached",
     "body_too_large": "The request body is too large",
     "not_ready": "Not there yet",
     "expired": "No longer kept",
@@ -82,6 +84,11 @@ class Refusal(Exception):
 
 def redis_away(detail: str = "Redis cannot be reached") -> Refusal:
     return Refusal(503, "redis_away", detail, retry_after=REDIS_RETRY_SECONDS)
+
+
+def storage_away() -> Refusal:
+    detail = "the store of images cannot be used; the log has the reason"
+    return Refusal(503, "storage_away", detail, retry_after=STORAGE_RETRY_SECONDS)
 
 
 def not_found(what: str) -> Refusal:

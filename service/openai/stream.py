@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from jobs.artifacts import StorageAway
 from jobs.connection import AWAY
 from jobs.events import follow_events
 from jobs.record import Record, Status
@@ -14,9 +16,11 @@ from service.gateway import Gateway
 from service.openai.errors import details
 from service.openai.response import completed, partial, unsuccessful
 from service.openai.schemas import ImageCompletedEvent, ImageErrorEvent, ImagePartialEvent
-from service.problems import Refusal, redis_away
+from service.problems import Refusal, redis_away, storage_away
 from service.sse import HEARTBEAT
 from service.waiting import abandon
+
+log = logging.getLogger("guidepost.service")
 
 Told = ImagePartialEvent | ImageCompletedEvent | ImageErrorEvent
 
@@ -30,6 +34,9 @@ async def image_stream(gateway: Gateway, record: Record, keep: bool) -> AsyncIte
         yield _message(ImageErrorEvent(type="error", error=details(refusal)))
     except AWAY:
         yield _message(ImageErrorEvent(type="error", error=details(redis_away())))
+    except StorageAway as error:
+        log.error("the image of generation %s: the store of images: %s", record.id, error)
+        yield _message(ImageErrorEvent(type="error", error=details(storage_away())))
     finally:
         if not keep:
             await abandon(gateway, record.id)  # without effect once it has ended

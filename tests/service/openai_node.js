@@ -10,7 +10,8 @@ const plain = await client.images.generate({ ...asked, n: 2 });
 told.images = plain.data.map((image) => image.b64_json);
 
 const linked = await client.images.generate({ ...asked, response_format: "url" });
-told.fetched = await (await fetch(linked.data[0].url)).text();
+const bytes = await (await fetch(linked.data[0].url)).arrayBuffer();
+told.fetched = Buffer.from(bytes).toString("base64");
 
 const stream = await client.images.generate({ ...asked, stream: true, partial_images: 1 });
 told.events = [];

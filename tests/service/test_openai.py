@@ -87,7 +87,7 @@ def test_a_stream_shows_previews_then_the_image(openai_client: openai.OpenAI, wo
     assert [first.partial_image_index, second.partial_image_index] == [0, 1]
     assert [decoded(first.b64_json), decoded(second.b64_json)] == [b"preview 0", b"preview 1"]
     assert isinstance(last, ImageGenCompletedEvent)
-    assert decoded(last.b64_json) == picture(7)
+    assert decoded(last.b64_json) == picture(7, "jpeg")
     assert (first.output_format, last.output_format, last.size, last.usage.total_tokens) == ("png", "jpeg", "64x64", 0)
 
 

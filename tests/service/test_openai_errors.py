@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import openai
 import pytest
+from fastapi import FastAPI
 
+from jobs.artifacts import ArtifactStore
 from jobs.presence import Presence
 from jobs.record import Failure, Status
 from jobs.settings import Settings
@@ -151,6 +153,18 @@ def test_a_failure_amid_a_stream_is_raised_by_the_client(
         with pytest.raises(openai.APIError, match="image 0 is not finite") as raised:
             list(stream)
     assert (raised.value.code, raised.value.type) == ("non_finite", "server_error")
+
+
+def test_a_store_of_images_that_cannot_be_used_is_said_either_way(
+    openai_client: openai.OpenAI, app: FastAPI, worker: StandIn
+) -> None:
+    app.state.gateway.artifacts = ArtifactStore("file:///dev/null/nowhere")
+    with worker.at_work():
+        with pytest.raises(openai.InternalServerError) as raised:
+            openai_client.images.generate(prompt="a red circle", extra_body=STEPS)
+        with pytest.raises(openai.APIError) as amid:
+            list(openai_client.images.generate(prompt="a red circle", stream=True, extra_body=STEPS))
+    assert (raised.value.code, amid.value.code) == ("storage_away", "storage_away")
 
 
 def canceled(settings: Settings, store: JobStore, id: str) -> bool:
