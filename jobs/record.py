@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from jobs.correlation import Correlation
 from jobs.request import GenerationRequest
 
 
@@ -88,12 +89,20 @@ class Record(BaseModel):
     """The summary; the per-step columns are an artifact."""
     usage: Usage = Usage()
     error: Failure | None = None
+    request_id: str | None = None
+    """Of the HTTP request that made it, as are the next two."""
+    traceparent: str | None = None
+    tracestate: str | None = None
     seq: int = 0
     """Number of the last event."""
 
     @property
     def terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def correlation(self) -> Correlation:
+        return Correlation(self.request_id, self.id, None, self.traceparent, self.tracestate)
 
     @property
     def queue_seconds(self) -> float | None:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from redis.client import Pipeline
 from redis.commands.core import Script
 
 from jobs import keys, queue
-from jobs.ids import is_id, least_id, new_id
+from jobs.ids import is_id, least_id, made_at, new_id
 from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
@@ -51,10 +52,13 @@ class JobStore:
 
     # What the gateway does
 
-    def create(self, request: GenerationRequest, nfe_total: int = 0) -> Record:
+    def create(
+        self, request: GenerationRequest, nfe_total: int = 0, origin: Mapping[str, str] | None = None
+    ) -> Record:
         """Accept a resolved request: its record, its place in the queue and its first event, all or nothing.
 
-        `nfe_total` is the number of network evaluations planned for all its images.
+        `nfe_total` is the number of network evaluations planned for all its images; `origin` is what it keeps of
+        the HTTP request that made it (`Correlation.origin`).
         """
         id = new_id()
         fields = {
@@ -62,6 +66,7 @@ class JobStore:
             "request": request.model_dump_json(),
             "steps": str(request.sampler.steps),
             "nfe_total": str(nfe_total),
+            **(origin or {}),
         }
         with self.redis.pipeline(transaction=True) as pipeline:
             queue.enqueue(pipeline, self._queue, id, attempt=1)
@@ -100,6 +105,11 @@ class JobStore:
     def queued(self) -> int:
         """How many generations wait."""
         return self.redis.zcard(keys.index(Status.QUEUED))
+
+    def oldest_waiting(self) -> datetime | None:
+        """When the first of those that wait was accepted, by the clock of its gateway; None when none waits."""
+        first = cast(list[bytes], self.redis.zrange(keys.index(Status.QUEUED), 0, 0))
+        return made_at(first[0].decode()) if first else None
 
     def counters(self) -> dict[str, float]:
         """Totals since the beginning: `created`, `finished:{status}`, `error:{code}`, `nfe`, ..."""
@@ -151,17 +161,19 @@ class JobStore:
         diagnostics: Mapping[str, Any] | None = None,
         usage: Usage | None = None,
         error: Failure | None = None,
+        totals: Mapping[str, float] | None = None,
     ) -> bool:
         """End it for good. True: the record says so (also when this very report had arrived before).
 
-        `diagnostics` is the summary that the job shows; the columns belong in the artifact.
+        `diagnostics` is the summary that the job shows; the columns belong in the artifact. `totals` are added to
+        those of the service (`jobs.totals`), once.
         """
         if status not in TERMINAL:
             raise ValueError(f"status = {status}: only {', '.join(sorted(TERMINAL))} end a generation")
         fields = {"images": json.dumps([image.model_dump() for image in images])}
         if diagnostics is not None:
             fields["diagnostics"] = json.dumps(diagnostics)
-        counters: dict[str, float] = {}
+        counters = dict(totals or {})
         if usage is not None:
             fields["usage"] = usage.model_dump_json()
             counters["nfe"] = usage.nfe

@@ -6,6 +6,7 @@ from guidance.info import ModelInfo, Problem
 from guidance.inversion import inversion_spec
 from guidance.plan import plan
 from guidance.spec import GuidanceSpec
+from jobs.correlation import bind, current
 from jobs.record import Record
 from jobs.request import GenerationRequest, RequestProblems, resolve
 from service.gateway import RETRY_SECONDS, Gateway
@@ -27,7 +28,9 @@ def submit(gateway: Gateway, request: GenerationRequest) -> Record:
     if waiting >= gateway.settings.max_queue:
         detail = f"{waiting} generations wait, and {gateway.settings.max_queue} may"
         raise Refusal(503, "queue_full", detail, retry_after=RETRY_SECONDS)
-    return gateway.store.create(resolved, nfe_total)
+    record = gateway.store.create(resolved, nfe_total, current().origin)
+    bind(generation_id=record.id)
+    return record
 
 
 def served_model(gateway: Gateway, id: str) -> ModelInfo:

@@ -6,17 +6,20 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import Empty
 from typing import Any, TypeVar
 
 from jobs.artifacts import diagnostics_key, image_key, picture_key
 from jobs.connection import AWAY
-from jobs.record import Failure, Status, StoredImage, Usage
+from jobs.correlation import correlated, current
+from jobs.record import Failure, Record, Status, StoredImage
+from jobs.record import Usage as RecordedUsage
 from jobs.store import Attempt
 from workers.delivery import document, drawn, encode, encoded, overview, shrunk
 from workers.runtime import Runtime
-from workers.task import Outcome, Preview, Progress, Task
+from workers.tally import tally
+from workers.task import Outcome, Preview, Progress, Task, Usage
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +38,16 @@ def perform(id: str) -> None:
     attempt = insist(lambda: runtime.store.start(id, runtime.worker_id))
     if attempt is None:  # canceled while it waited, or another worker has it
         return
-    if not {attempt.request.model, *attempt.request.guidance.companions} <= runtime.engine.models.keys():
+    record = insist(lambda: runtime.store.get(id))
+    if record is None:  # lost by Redis in between
+        return
+    with correlated(record.correlation):
+        if {attempt.request.model, *attempt.request.guidance.companions} <= runtime.engine.models.keys():
+            Performance(runtime, record, attempt).run()
+            return
+        log.info("generation handed back: its model is not here")
         runtime.stopping.wait(HAND_BACK_SECONDS)
         insist(lambda: runtime.store.hand_back(id, attempt.token, reason="model_not_here"))
-        return
-    Performance(runtime, id, attempt).run()
 
 
 def insist(report: Callable[[], T]) -> T:
@@ -54,17 +62,53 @@ def insist(report: Callable[[], T]) -> T:
 class Performance:
     """One attempt: carries updates from the engine to the record."""
 
-    def __init__(self, runtime: Runtime, id: str, attempt: Attempt) -> None:
-        self.runtime, self.id, self.attempt = runtime, id, attempt
+    def __init__(self, runtime: Runtime, record: Record, attempt: Attempt) -> None:
+        self.runtime, self.id, self.record, self.attempt = runtime, record.id, record, attempt
         self.store, self.token = runtime.store, attempt.token
+        self.began = time.monotonic()
 
     def run(self) -> None:
+        said = {"model": self.attempt.request.model, "attempt": self.attempt.number}
+        log.info("generation started", extra=said | {"wait_seconds": self.record.queue_seconds})
+        origin = self.record.correlation.origin
+        self._trace_wait(origin)
+        with self.runtime.tracing.span("generation run", origin) as span:
+            span.set(generation_id=self.id, **said)
+            outcome = self._sample()
+            with self.runtime.tracing.span("store"):
+                images = self._store_images(outcome)
+                if outcome.images:
+                    self._store_diagnostics(outcome)
+            recorded = self._finish(outcome, images)
+            span.set(status=outcome.status, reason=outcome.reason)
+            if outcome.status == "failed":
+                span.fail(outcome.reason or "internal")
+        self._say_end(outcome, recorded)
+
+    def _trace_wait(self, origin: Mapping[str, str]) -> None:
+        """When it was handed back is not on record: only the first wait is known."""
+        if self.attempt.number == 1 and self.record.started_at is not None:
+            self.runtime.tracing.past("generation queue", origin, self.record.created_at, self.record.started_at)
+
+    def _sample(self) -> Outcome:
         deadline = time.monotonic() + self.runtime.settings.run_seconds
-        task = Task(self.id, self.attempt.request, deadline)
-        with self.runtime.in_flight(task):
+        task = Task(self.id, self.attempt.request, deadline, current().labels)
+        with self.runtime.tracing.span("sample") as span, self.runtime.in_flight(task):
             self.runtime.engine.submit(task)
             outcome = self._follow(task)
-        self._finish(outcome)
+            usage = outcome.usage or Usage(0, 0.0, 0.0)
+            span.set(evaluations=usage.nfe, mean_batch_rows=usage.mean_batch_rows)
+            span.set(steps=task.request.sampler.steps, images=task.request.n)
+        return outcome
+
+    def _say_end(self, outcome: Outcome, recorded: bool) -> None:
+        seconds, nfe = time.monotonic() - self.began, outcome.usage.nfe if outcome.usage else 0
+        said = {"status": outcome.status, "reason": outcome.reason, "seconds": seconds, "evaluations": nfe}
+        extra = {name: value for name, value in said.items() if value is not None}
+        if recorded:
+            log.info("generation ended", extra=extra)
+        else:
+            log.warning("generation ended after its attempt was over: without effect", extra=extra)
 
     def _follow(self, task: Task) -> Outcome:
         while True:
@@ -109,12 +153,10 @@ class Performance:
             self.id, self.token, "preview", {"index": preview.index, "step": preview.step, "b64_png": data}
         )
 
-    def _finish(self, outcome: Outcome) -> None:
-        """Store the bytes first, so that a record that says succeeded has them."""
-        images = self._store_images(outcome)
-        if outcome.images:
-            self._store_diagnostics(outcome)
-        insist(
+    def _finish(self, outcome: Outcome, images: list[StoredImage]) -> bool:
+        """After the bytes are stored, so that a record that says succeeded has them. False: the attempt was over."""
+        seconds, nfe = time.monotonic() - self.began, outcome.usage.nfe if outcome.usage else 0
+        return insist(
             lambda: self.store.finish(
                 self.id,
                 self.token,
@@ -124,6 +166,7 @@ class Performance:
                 diagnostics=overview(outcome) if self.attempt.request.diagnostics != "off" else None,
                 usage=_usage(outcome),
                 error=_failure(outcome),
+                totals=tally(self.record, seconds, nfe),
             )
         )
 
@@ -155,10 +198,10 @@ class Performance:
         return stored
 
 
-def _usage(outcome: Outcome) -> Usage | None:
+def _usage(outcome: Outcome) -> RecordedUsage | None:
     if outcome.usage is None:
         return None
-    return Usage(nfe=outcome.usage.nfe, mean_batch_rows=outcome.usage.mean_batch_rows)
+    return RecordedUsage(nfe=outcome.usage.nfe, mean_batch_rows=outcome.usage.mean_batch_rows)
 
 
 def _failure(outcome: Outcome) -> Failure | None:
