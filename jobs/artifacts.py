@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -33,11 +34,14 @@ def prefix(id: str) -> str:
 
 
 class ArtifactStore:
-    """Reads and writes whole artifacts. A write is seen in full or not at all."""
+    """Reads and writes whole artifacts. A write is seen in full or not at all. Opened when first used."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._store = _open(url)
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        return _open(self.url)
 
     def put(self, key: str, data: bytes) -> None:
         attributes = {} if self.local else {"Content-Type": CONTENT_TYPES[key.rpartition(".")[2]]}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -55,16 +56,30 @@ async def follow_events(
 
 async def wait_for_done(connection: redis.asyncio.Redis, id: str, after: int, seconds: float) -> bool:
     """Whether `done` came within `seconds`; only events after number `after` are looked at."""
+    async with contextlib.aclosing(_within(connection, id, after, seconds)) as coming:
+        return DONE in [event.type async for event in coming]
+
+
+async def wait_for_event(connection: redis.asyncio.Redis, id: str, after: int, seconds: float) -> bool:
+    """Whether anything came after number `after` within `seconds`."""
+    async with contextlib.aclosing(_within(connection, id, after, seconds)) as coming:
+        async for _ in coming:
+            return True
+    return False
+
+
+async def _within(connection: redis.asyncio.Redis, id: str, after: int, seconds: float) -> AsyncGenerator[Event, None]:
+    """Events after number `after` as they come, up to `done` or until `seconds` are over."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while (left := deadline - loop.time()) > 0:
         block = max(1, int(1000 * min(left, LONGEST_BLOCK_SECONDS)))
         events = _with_gap(_entries(await connection.xread({keys.events(id): f"{after}-0"}, block=block)), after)
-        if events:
-            after = events[-1].seq
-            if events[-1].type == DONE:
-                return True
-    return False
+        for event in events:
+            yield event
+            after = event.seq
+            if event.type == DONE:
+                return
 
 
 Entry = tuple[bytes, dict[bytes, bytes]]

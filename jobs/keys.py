@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
+
+GENERATION = "guidepost:generation"
+"""Prefix. Hash: the record of one generation."""
+EVENTS = "guidepost:events"
+"""Prefix. Stream: the events of one generation."""
 INDEX = "guidepost:generations"
-"""Sorted set of every generation id, all at score 0: ordered by id. `index(status)` holds those in one status."""
+"""Sorted set of every generation id, all at score 0: ordered by id."""
 COUNTERS = "guidepost:counters"
 """Hash of totals since the beginning, for the metrics."""
+WAITING = "guidepost:waiting"
+"""Set of crews that something waits for. With a crew behind it: sorted set of the ids in line, by priority and age."""
+DEADLINES = "guidepost:deadlines"
+"""Sorted set of the ids whose client set a time, by its end."""
+STORED = "guidepost:stored"
+"""Sorted set of the ids that left bytes behind, by when these expire."""
+LOAD = "guidepost:load"
+"""Hash: generations and network evaluations that wait."""
 WORKERS = "guidepost:workers"
 """Set of the ids of workers that have shown themselves."""
+HOUSEKEEPER = "guidepost:housekeeper"
+"""String with a time to live: held by the one gateway that tidies up."""
 
 
 def generation(id: str) -> str:
-    """Hash: the record of one generation."""
-    return f"guidepost:generation:{id}"
+    return f"{GENERATION}:{id}"
 
 
 def events(id: str) -> str:
-    """Stream: the events of one generation."""
-    return f"guidepost:events:{id}"
+    return f"{EVENTS}:{id}"
 
 
-def index(status: str) -> str:
-    return f"{INDEX}:{status}"
+def index(status: str = "", tenant: str | None = None) -> str:
+    """Sorted set of generation ids: of all or of one tenant, in any status or in one."""
+    return INDEX + (f"@{tenant}" if tenant is not None else "") + (f":{status}" if status else "")
+
+
+def waiting(crew: str) -> str:
+    return f"{WAITING}:{crew}"
+
+
+def once(tenant: str, key: str) -> str:
+    """Hash with a time to live: what an idempotency key of a tenant led to."""
+    return f"guidepost:once:{tenant}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def worker(id: str) -> str:

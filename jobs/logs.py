@@ -17,7 +17,7 @@ from jobs.settings import Settings
 OURS = ("cli", "guidance", "jobs", "service", "workers", "uvicorn")
 """Loggers that GUIDEPOST_LOG_LEVEL is for. Other packages' debug lines hold headers and bodies: only their warnings."""
 
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "fmt": ["levelname", "name", "message"],
     "rename_fields": {"levelname": "level", "name": "logger"},
     "timestamp": "time",

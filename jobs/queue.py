@@ -1,7 +1,8 @@
-"""Everything about RQ: how a generation is put in the queue, and how it is taken out in a thread.
+"""Everything about RQ: how workers are woken when a generation waits, and how they listen in threads.
 
-RQ's own status of a job is advisory. Whether a generation runs, ended or was canceled is in its record alone: a queue
-entry whose generation is no longer `queued` does nothing when it is popped.
+An RQ job is a bell: who pops it claims the first generation in line (`JobStore.claim`), whichever that is. So the order
+is ours (priorities without a second RQ queue, with which RQ pops unsafely), and a bell too many does nothing. RQ's own
+status of a job is advisory.
 """
 
 from __future__ import annotations
@@ -36,16 +37,15 @@ def queue(connection: redis.Redis) -> Queue:
     return Queue(NAME, connection=connection, serializer=JSONSerializer, death_penalty_class=TimerDeathPenalty)
 
 
-def enqueue(pipeline: Pipeline, target: Queue, id: str, attempt: int) -> None:
-    """Add to the still empty `pipeline` what queues one attempt at a generation.
+def ring(pipeline: Pipeline, target: Queue, name: str) -> None:
+    """Add to `pipeline` what wakes one worker for one generation. `name` is the RQ job's id, and must be new.
 
-    Each attempt is an RQ job of its own: RQ deletes a job by its id when it ends, even if it was queued again since.
+    Each attempt has a bell of its own: RQ deletes a job by its id when it ends, even if it was queued again since.
     """
     target.enqueue_call(
         FUNCTION,
-        args=(id,),
-        job_id=f"{id}-{attempt}",
-        description=f"generation {id}, attempt {attempt}",
+        job_id=name,
+        description=f"a generation waits ({name})",
         timeout=NO_TIMEOUT,
         result_ttl=KEPT_SECONDS,
         failure_ttl=KEPT_FAILED_SECONDS,

@@ -66,6 +66,8 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
+    tenant: str = ""
+    """Whose it is; empty where the service is open to all."""
     status: Status
     status_reason: str | None = None
     request: GenerationRequest
@@ -79,7 +81,12 @@ class Record(BaseModel):
     """When the stored bytes may be removed."""
     attempts: int = 0
     worker: str | None = None
-    cancel_requested: bool = False
+    crew: str = ""
+    """The models that one worker must serve to run it, a line each."""
+    cancel_requested: str | None = None
+    """Why it was asked to end: user, deadline."""
+    deadline_at: datetime | None = None
+    """When it ends wherever it stands."""
     step: int = 0
     steps: int = 0
     nfe_done: int = 0
@@ -102,7 +109,7 @@ class Record(BaseModel):
 
     @property
     def correlation(self) -> Correlation:
-        return Correlation(self.request_id, self.id, None, self.traceparent, self.tracestate)
+        return Correlation(self.request_id, self.id, self.tenant or None, self.traceparent, self.tracestate)
 
     @property
     def queue_seconds(self) -> float | None:
@@ -133,7 +140,8 @@ def _time(text: str) -> datetime:
     return datetime.fromtimestamp(float(text), UTC)
 
 
+TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at")
 _READ: dict[str, Any] = {
-    **dict.fromkeys(("created_at", "first_started_at", "started_at", "finished_at", "expires_at"), _time),
+    **dict.fromkeys(TIMES, _time),
     **dict.fromkeys(("request", "images", "diagnostics", "usage", "error"), json.loads),
 }

@@ -52,7 +52,7 @@ class GenerationRequest(BaseModel):
     diagnostics: Literal["off", "summary", "full"] = Field(
         "summary", description="what is recorded: a few numbers, or all of each step and what methods saw, as pictures"
     )
-    priority: Literal["normal"] = "normal"
+    priority: Literal["low", "normal", "high"] = Field("normal", description="who waits is served by it, then by age")
     metadata: dict[Label, Text] = Field(default_factory=dict, max_length=16, description="kept and returned unread")
 
     @model_validator(mode="after")

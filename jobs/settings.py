@@ -35,12 +35,17 @@ class Settings(BaseSettings):
     max_n: int = Field(16, ge=1, description="images per generation")
     max_steps: int = Field(250, ge=1, description="sampler steps per generation")
     max_queue: int = Field(10_000, ge=1, description="generations that may wait; more are refused with 503")
+    max_queue_evaluations: int = Field(
+        1_000_000, ge=1, description="network evaluations that may wait; more are refused with 503"
+    )
     max_body_bytes: int = Field(6 * 2**20, ge=1024, description="size of a request body; two pictures fit")
     max_events: int = Field(2048, ge=16, description="events kept per generation")
 
     result_ttl_seconds: int = Field(86_400, ge=1, description="how long images and diagnostics are kept")
     record_ttl_seconds: int = Field(7 * 86_400, ge=1, description="how long the record of a generation outlives it")
+    idempotency_seconds: int = Field(86_400, ge=1, description="how long an Idempotency-Key is remembered")
     run_seconds: float = Field(3600.0, gt=0, description="how long a generation may run before it fails")
+    housekeeping_seconds: float = Field(1.0, gt=0, description="how often deadlines and expired bytes are looked for")
     lease_seconds: float = Field(10.0, gt=0, description="a worker that is silent for so long counts as gone")
     step_event_seconds: float = Field(0.05, ge=0, description="least time between two step events of one generation")
     heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")

@@ -16,12 +16,27 @@ from redis.client import Pipeline
 from redis.commands.core import Script
 
 from jobs import keys, queue
+from jobs.correlation import current
 from jobs.ids import is_id, least_id, made_at, new_id
+from jobs.order import ANYONE, PRIORITIES, Order, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
 
 TRANSITION = Path(__file__).with_name("transition.lua").read_text()
+KEYS = [
+    keys.GENERATION,
+    keys.EVENTS,
+    keys.INDEX,
+    keys.COUNTERS,
+    keys.WAITING,
+    keys.DEADLINES,
+    keys.STORED,
+    keys.LOAD,
+]
+"""Of the script, in its order."""
+DONE, REPEATED, FULL = 1, 2, 3
+"""What the creation of generations answers; anything else is too many under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +44,24 @@ class Attempt:
     """The right to run a generation: whoever holds the token may report, until it ends or is handed on."""
 
     token: str
-    number: int
-    request: GenerationRequest
+    record: Record
+    """As it stood when the attempt began."""
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def number(self) -> int:
+        return self.record.attempts
+
+    @property
+    def request(self) -> GenerationRequest:
+        return self.record.request
+
+    @property
+    def deadline_at(self) -> datetime | None:
+        return self.record.deadline_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +70,14 @@ class Page:
 
     records: list[Record]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What waits: generations, and the network evaluations planned for them."""
+
+    generations: int
+    evaluations: int
 
 
 class JobStore:
@@ -52,37 +91,65 @@ class JobStore:
 
     # What the gateway does
 
-    def create(
-        self, request: GenerationRequest, nfe_total: int = 0, origin: Mapping[str, str] | None = None
-    ) -> Record:
-        """Accept a resolved request: its record, its place in the queue and its first event, all or nothing.
+    def create(self, request: GenerationRequest, nfe_total: int = 0, terms: Terms = ANYONE) -> Record:
+        """Accept one generation: see `create_all`."""
+        [record] = self.create_all([Order(request, nfe_total)], terms)
+        return record
 
-        `nfe_total` is the number of network evaluations planned for all its images; `origin` is what it keeps of
-        the HTTP request that made it (`Correlation.origin`).
+    def create_all(self, orders: Sequence[Order], terms: Terms = ANYONE, resource: str | None = None) -> list[Record]:
+        """Accept resolved requests: records, places in line and first events, all or nothing, in one round trip.
+
+        `resource` is the id that a repeated idempotency key finds; by default the first generation's.
+        Raises Repeated, QueueFull or TooManyActive.
         """
-        id = new_id()
-        fields = {
-            "id": id,
-            "request": request.model_dump_json(),
-            "steps": str(request.sampler.steps),
-            "nfe_total": str(nfe_total),
-            **(origin or {}),
+        ids = [new_id() for _ in orders]
+        options: dict[str, Any] = {
+            "orders": [{"fields": _fields(id, order)} for id, order in zip(ids, orders, strict=True)],
+            "once": self._once(terms, resource or ids[0]),
+            "tenant": terms.tenant,
+            "cancel_after": terms.cancel_after,
+            "max_active": terms.max_active,
+            "max_queue": self.settings.max_queue,
+            "max_queue_evaluations": self.settings.max_queue_evaluations,
         }
         with self.redis.pipeline(transaction=True) as pipeline:
-            queue.enqueue(pipeline, self._queue, id, attempt=1)
-            self._step("create", id, fields=fields, client=pipeline)
-            self._forget_old(pipeline)
-            pipeline.hgetall(keys.generation(id))
-            return Record.from_hash(pipeline.execute()[-1])
+            for id in ids:  # rung before it is known whether they are accepted: a bell too many wakes a worker in vain
+                queue.ring(pipeline, self._queue, f"{id}-1")
+            place = len(pipeline)
+            self._step("create", ids[0], client=pipeline, **{k: v for k, v in options.items() if v is not None})
+            self._forget_old(pipeline, terms.tenant)
+            for id in ids:
+                pipeline.hgetall(keys.generation(id))
+            answers = pipeline.execute()
+        _accepted(answers[place])
+        return [Record.from_hash(fields) for fields in answers[-len(ids) :]]
+
+    def repeated(self, terms: Terms) -> Repeated | None:
+        """What the idempotency key was used for before, if it was."""
+        if terms.once is None:
+            return None
+        found = cast(Mapping[bytes, bytes], self.redis.hgetall(keys.once(terms.tenant, terms.once.key)))
+        return Repeated(found[b"resource"].decode(), found[b"fingerprint"].decode()) if found else None
+
+    def expire(self, id: str) -> None:
+        """End it if the time that its client set is over."""
+        self._step("expire", id)
+
+    def load(self) -> Load:
+        """What waits."""
+        found = cast(Mapping[bytes, bytes], self.redis.hgetall(keys.LOAD))
+        return Load(int(found.get(b"generations", 0)), int(found.get(b"evaluations", 0)))
 
     def get(self, id: str) -> Record | None:
         """The record; None when there is none, or no longer."""
         fields = cast(Mapping[bytes, bytes], self.redis.hgetall(keys.generation(id))) if is_id(id) else {}
         return Record.from_hash(fields) if fields else None
 
-    def page(self, limit: int = 20, after: str | None = None, status: Status | None = None) -> Page:
-        """Up to `limit` generations older than the id `after`, newest first."""
-        index = keys.index(status) if status else keys.INDEX
+    def page(
+        self, limit: int = 20, after: str | None = None, status: Status | None = None, tenant: str | None = None
+    ) -> Page:
+        """Up to `limit` generations older than the id `after`, newest first: of one tenant, or None for all."""
+        index = keys.index(status or "", tenant)
         below = f"({after}" if after else "+"
         found = cast(list[bytes], self.redis.zrevrangebylex(index, below, "-", 0, limit + 1))
         ids = [id.decode() for id in found]
@@ -91,9 +158,9 @@ class JobStore:
             records = [record for record in records if record.status == status]
         return Page(records, ids[limit - 1] if len(ids) > limit else None)
 
-    def position(self, id: str) -> int | None:
-        """How many generations wait before this one; None when it does not wait."""
-        return cast("int | None", self.redis.zrank(keys.index(Status.QUEUED), id))
+    def position(self, record: Record) -> int | None:
+        """How many generations wait before this one for the same workers; None when it does not wait."""
+        return cast("int | None", self.redis.zrank(keys.waiting(record.crew), record.id))
 
     def counts(self) -> dict[Status, int]:
         """How many generations there are in each status."""
@@ -102,9 +169,16 @@ class JobStore:
                 pipeline.zcard(keys.index(status))
             return dict(zip(Status, pipeline.execute(), strict=True))
 
-    def queued(self) -> int:
-        """How many generations wait."""
-        return self.redis.zcard(keys.index(Status.QUEUED))
+    def lines(self) -> dict[tuple[str, str], int]:
+        """How many wait, by the models that they need (joined by +) and by priority."""
+        crews = sorted(crew.decode() for crew in cast(set[bytes], self.redis.smembers(keys.WAITING)))
+        places = [(crew, rank) for crew in crews for rank in range(len(PRIORITIES))]
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for crew, rank in places:
+                pipeline.zcount(keys.waiting(crew), rank, rank)
+            counts = pipeline.execute()
+        named = [("+".join(crew.splitlines()), PRIORITIES[rank]) for crew, rank in places]
+        return dict(zip(named, counts, strict=True))
 
     def oldest_waiting(self) -> datetime | None:
         """When the first of those that wait was accepted, by the clock of its gateway; None when none waits."""
@@ -125,14 +199,22 @@ class JobStore:
 
     # What a worker does
 
+    def claim(self, worker: str, models: Iterable[str]) -> Attempt | int:
+        """Begin an attempt at the first in line that needs no more than `models`; else how many wait for others."""
+        token, serves = secrets.token_hex(8), list(models)
+        done, *answer = self._step("claim", "", token, serves=serves, fields={"worker": worker})
+        return _attempt(token, answer) if done else int(answer[0])
+
     def start(self, id: str, worker: str) -> Attempt | None:
-        """Begin an attempt; None when the generation does not wait (it ended, runs, or is unknown)."""
-        token = secrets.token_hex(8)
-        done, *answer = self._step("start", id, token, fields={"worker": worker})
-        if not done:
-            return None
-        number, request = answer
-        return Attempt(token, int(number), GenerationRequest.model_validate_json(request))
+        """Begin an attempt at this one; None when it does not wait (it ended, runs, or is unknown)."""
+        done, *answer = self._step("start", id, token := secrets.token_hex(8), fields={"worker": worker})
+        return _attempt(token, answer) if done else None
+
+    def ring(self) -> None:
+        """Wake one more worker: something waits that the one who looked does not serve."""
+        with self.redis.pipeline(transaction=True) as pipeline:
+            queue.ring(pipeline, self._queue, new_id())
+            pipeline.execute()
 
     def progress(
         self, id: str, token: str, *, step: int, steps: int, nfe_done: int, nfe_total: int, **more: Any
@@ -197,7 +279,7 @@ class JobStore:
             return False
         with self.redis.pipeline(transaction=True) as pipeline:
             # Queued in the same transaction, so that it cannot be lost; without effect if the step is refused.
-            queue.enqueue(pipeline, self._queue, id, attempt=record.attempts + 1)
+            queue.ring(pipeline, self._queue, f"{id}-{record.attempts + 1}")
             self._step("hand_back", id, token, reason=reason, client=pipeline)
             return bool(pipeline.execute()[-1][0])
 
@@ -213,7 +295,7 @@ class JobStore:
             "step_event": self.settings.step_event_seconds,
         }
         answer = self._script(
-            keys=[keys.generation(id), keys.events(id), keys.INDEX, keys.COUNTERS],
+            keys=KEYS,
             args=[operation, id, token, json.dumps(options)],
             client=client,
         )
@@ -225,8 +307,48 @@ class JobStore:
                 pipeline.hgetall(keys.generation(id))
             return [Record.from_hash(fields) for fields in pipeline.execute() if fields]
 
-    def _forget_old(self, pipeline: Pipeline) -> None:
+    def _once(self, terms: Terms, resource: str) -> dict[str, Any] | None:
+        if terms.once is None:
+            return None
+        return {
+            "key": keys.once(terms.tenant, terms.once.key),
+            "resource": resource,
+            "fingerprint": terms.once.fingerprint,
+            "seconds": self.settings.idempotency_seconds,
+        }
+
+    def _forget_old(self, pipeline: Pipeline, tenant: str) -> None:
         """Take ids out of the indexes whose records must have expired, so that the indexes stay bounded."""
         oldest = least_id(time.time() - 2 * self.settings.record_ttl_seconds)
-        for index in (keys.INDEX, *(keys.index(status) for status in TERMINAL)):
-            pipeline.zremrangebylex(index, "-", f"({oldest}")
+        for owner in (None, tenant):
+            for status in ("", *TERMINAL):
+                pipeline.zremrangebylex(keys.index(status, owner), "-", f"({oldest}")
+
+
+def _fields(id: str, order: Order) -> dict[str, str]:
+    """Of the record, as it is created."""
+    fields = {
+        "id": id,
+        "request": order.request.model_dump_json(),
+        "steps": str(order.request.sampler.steps),
+        "nfe_total": str(order.nfe_total),
+        "rank": str(order.rank),
+        "crew": order.crew,
+    }
+    return fields | current().origin
+
+
+def _accepted(answer: Sequence[Any]) -> None:
+    """Raise unless the generations were created."""
+    code, *details = answer
+    if code == REPEATED:
+        raise Repeated(details[0].decode(), details[1].decode())
+    if code == FULL:
+        raise QueueFull(*map(int, details))
+    if code != DONE:
+        raise TooManyActive(int(details[0]))
+
+
+def _attempt(token: str, answer: Sequence[Any]) -> Attempt:
+    [fields] = answer
+    return Attempt(token, Record.from_hash(dict(zip(fields[::2], fields[1::2], strict=True))))

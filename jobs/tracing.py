@@ -63,8 +63,12 @@ class Tracing:
             yield Span()
             return
         tracer = self.provider.get_tracer("guidepost")
-        options = {"record_exception": False, "set_status_on_exception": False}  # messages may quote a request
-        with tracer.start_as_current_span(name, _context(origin), **options) as span:
+        with tracer.start_as_current_span(
+            name,
+            _context(origin),
+            record_exception=False,  # its message may quote a request
+            set_status_on_exception=False,
+        ) as span:
             recorded = _Recorded(span)
             try:
                 yield recorded
@@ -108,14 +112,14 @@ def _nanoseconds(when: datetime) -> int:
 def _provider(endpoint: str, process: str) -> TracerProvider:
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
         message = "GUIDEPOST_OTLP_ENDPOINT is set, and OpenTelemetry is missing: pip install 'guidepost[tracing]'"
         raise TracingMissing(message) from None
     instance = f"{socket.gethostname()}-{os.getpid()}"
-    resource = Resource.create({"service.name": f"guidepost-{process}", "service.instance.id": instance})
+    resource = Resource.create({SERVICE_NAME: f"guidepost-{process}", SERVICE_INSTANCE_ID: instance})
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint.rstrip("/") + PATH)))
     return provider

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,10 +17,11 @@ from jobs.connection import AWAY
 from jobs.settings import Settings
 from service import openapi
 from service.gateway import Gateway
-from service.middleware import BodyLimit, Frame
+from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, respond, summed_up
 from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
+from service.tracing import instrument
 
 REDIS_RETRY_SECONDS = 2
 
@@ -38,17 +40,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for noun in (generations, events, images, diagnostics, pictures, guidance, models, health):
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
-    app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost
+    app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
     for error, handler in HANDLERS.items():
         app.add_exception_handler(error, handler)
     openapi.install(app)
+    instrument(app, gateway.tracing, PROBES)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    gateway: Gateway = app.state.gateway
+    gateway.housekeeper.start()
     yield
-    await app.state.gateway.close()
+    await run_in_threadpool(gateway.housekeeper.stop)
+    await run_in_threadpool(gateway.tracing.close)
+    await gateway.close()
 
 
 async def _refused(request: Request, error: Any) -> Response:

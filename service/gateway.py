@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Collection
-from functools import cached_property
+from copy import copy
 
 import redis
 from starlette.requests import Request
@@ -13,16 +14,20 @@ from starlette.requests import Request
 from guidance.info import ModelInfo
 from jobs.artifacts import ArtifactStore
 from jobs.connection import connect, connect_async
+from jobs.correlation import bind
+from jobs.housekeeping import Housekeeper
 from jobs.presence import WorkerInfo, live_workers
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
+from jobs.tracing import Tracing
 from service.job import render
 from service.metrics import Metrics
 from service.problems import Refusal, not_found
 from service.schemas import Generation
 
 RETRY_SECONDS = 5
+LONGEST_RETRY_SECONDS = 3600
 
 
 class Gateway:
@@ -35,21 +40,29 @@ class Gateway:
         self.store = JobStore(self.redis, settings)
         self.workers = LiveWorkers(self.redis)
         self.metrics = Metrics(self.store, self.workers)
+        self.artifacts = ArtifactStore(settings.artifacts)
+        self.housekeeper = Housekeeper(settings, self.artifacts)
+        self.tracing = Tracing(settings, "gateway")
+        self.tenant = ""
+        """Who asks. Routes see what is this tenant's, and nothing else."""
 
-    @cached_property
-    def artifacts(self) -> ArtifactStore:
-        return ArtifactStore(self.settings.artifacts)
+    def visited_by(self, tenant: str) -> Gateway:
+        """The same gateway, as this tenant sees it."""
+        visit = copy(self)
+        visit.tenant = tenant
+        return visit
 
     def record(self, id: str) -> Record:
-        """The record, or a refusal with 404."""
+        """The record, or a refusal with 404, also when it is another tenant's."""
         record = self.store.get(id)
-        if record is None:
+        if record is None or record.tenant != self.tenant:
             raise not_found(f"generation {id}")
+        bind(generation_id=id)
         return record
 
     def render(self, record: Record) -> Generation:
         """The job as clients see it now."""
-        return render(record, None if record.terminal else self.store.position(record.id))
+        return render(record, None if record.terminal else self.store.position(record))
 
     def model(self, id: str) -> ModelInfo | None:
         """A model that is served now, or None; a refusal with 503 when nothing is served at all."""
@@ -91,12 +104,23 @@ class LiveWorkers:
         serving = [crew for crew in crews if id in crew]
         return max(serving, key=lambda crew: len(crew.keys() & set(wanted)), default={})
 
+    def speed(self) -> float:
+        """Network evaluations a second that all live workers together have shown themselves able to; 0: not known."""
+        return sum(float(worker.info.get("evaluations_per_second", 0)) for worker in self.get())
+
+    def seconds_for(self, evaluations: int) -> int:
+        """In whole seconds, from 1 to an hour; a guess while no worker has run anything."""
+        speed = self.speed()
+        return min(LONGEST_RETRY_SECONDS, max(1, math.ceil(evaluations / speed))) if speed else RETRY_SECONDS
+
     def forget(self) -> None:
         """Ask again at the next call."""
         self._until = 0.0
 
 
 def gateway(request: Request) -> Gateway:
-    """The dependency through which a route gets at it."""
+    """The dependency through which a route gets at it, as the caller sees it."""
     shared: Gateway = request.app.state.gateway
-    return shared
+    tenant = getattr(request.state, "tenant", "")
+    bind(tenant=tenant or None)
+    return shared.visited_by(tenant)

@@ -24,6 +24,16 @@ def picture_path(id: str, index: int, name: str) -> str:
     return f"{path(id)}/diagnostics/{index}/{name}"
 
 
+def etag(record: Record) -> str:
+    """Weak: the same as long as nothing has happened to it. A place in the queue and an estimate may still differ."""
+    return f'W/"{record.seq}-{record.nfe_done}"'
+
+
+def known(record: Record, if_none_match: str) -> bool:
+    """Whether the client has it as it stands (RFC 9110, 13.1.2)."""
+    return if_none_match.strip() == "*" or etag(record) in (part.strip() for part in if_none_match.split(","))
+
+
 def render(record: Record, position: int | None, now: datetime | None = None) -> Generation:
     """`position` is the number of generations ahead in the queue."""
     here = path(record.id)

@@ -1,4 +1,4 @@
-"""What a client wants: the headers Accept and Prefer."""
+"""What a client wants: the headers Accept, Prefer and Cancel-After."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Annotated
 
 from fastapi import Header
 
-from service.problems import Refusal
+from service.pointers import shown
+from service.problems import Refusal, invalid
 
 MAX_WAIT_SECONDS = 60
+MAX_CANCEL_AFTER_SECONDS = 7 * 86_400
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 Accept = Annotated[str | None, Header(include_in_schema=False)]
 """OpenAPI says what is offered under the responses, and ignores a parameter of this name."""
@@ -51,3 +54,15 @@ def wait_seconds(prefer: str | None) -> int | None:
         if found := re.fullmatch(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*", preference.partition(";")[0]):
             return min(int(found[1]), MAX_WAIT_SECONDS)
     return None
+
+
+def cancel_after_seconds(text: str | None) -> float | None:
+    """N of `Cancel-After: Ns` (or Nm, Nh; N alone is seconds), or a refusal with 422; None when it is not given."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)([smh]?)", text.strip())
+    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
+    if not 0 < seconds <= MAX_CANCEL_AFTER_SECONDS:
+        detail = f"Cancel-After = {shown(text)}: a time such as 90s, 5m or 1h, above 0 and at most 168h"
+        raise invalid("invalid_time", detail, pointer="/Cancel-After", location="header")
+    return seconds

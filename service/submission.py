@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from guidance.info import ModelInfo, Problem
 from guidance.inversion import inversion_spec
 from guidance.plan import plan
 from guidance.spec import GuidanceSpec
-from jobs.correlation import bind, current
+from jobs.correlation import bind
+from jobs.order import ANYONE, Order, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import Record
 from jobs.request import GenerationRequest, RequestProblems, resolve
-from service.gateway import RETRY_SECONDS, Gateway
+from service.gateway import Gateway
+from service.idempotency import replayed
 from service.pointers import shown
 from service.problems import Refusal, refused
 
 
-def submit(gateway: Gateway, request: GenerationRequest) -> Record:
-    """Queue the request, or refuse it with every reason there is."""
+def submit(gateway: Gateway, request: GenerationRequest, terms: Terms = ANYONE) -> Record:
+    """Queue the request, or refuse it with every reason there is. May raise Repeated."""
+    order = checked(gateway, request)
+    with refusing(gateway, order.nfe_total):
+        record = gateway.store.create(order.request, order.nfe_total, terms)
+    bind(generation_id=record.id)
+    return record
+
+
+def accepted(gateway: Gateway, request: GenerationRequest, terms: Terms) -> tuple[Record, bool]:
+    """The generation, and whether it is one that the idempotency key had made before."""
+    try:
+        # Asked first, since what was accepted once may be refused now: the model is gone, the queue is full.
+        if repeated := gateway.store.repeated(terms):
+            raise repeated
+        return submit(gateway, request, terms), False
+    except Repeated as repeated:
+        assert terms.once is not None
+        return gateway.record(replayed(repeated, terms.once)), True
+
+
+def checked(gateway: Gateway, request: GenerationRequest) -> Order:
+    """The request with every default filled in, and its planned evaluations; or a refusal with every reason."""
     info = served_model(gateway, request.model)
     try:
         resolved = resolve(request, info, gateway.settings, served_beside(gateway, request.model, request.guidance))
@@ -24,13 +50,28 @@ def submit(gateway: Gateway, request: GenerationRequest) -> Record:
     nfe_total = resolved.n * plan(resolved.guidance, resolved.sampler, info).nfe
     if resolved.source:
         nfe_total += plan(inversion_spec(resolved.guidance, resolved.source.weight), resolved.sampler, info).nfe
-    waiting = gateway.store.queued()
-    if waiting >= gateway.settings.max_queue:
-        detail = f"{waiting} generations wait, and {gateway.settings.max_queue} may"
-        raise Refusal(503, "queue_full", detail, retry_after=RETRY_SECONDS)
-    record = gateway.store.create(resolved, nfe_total, current().origin)
-    bind(generation_id=record.id)
-    return record
+    return Order(resolved, nfe_total)
+
+
+@contextmanager
+def refusing(gateway: Gateway, evaluations: int) -> Iterator[None]:
+    """What the queue declines becomes a refusal that says when to come back."""
+    settings = gateway.settings
+    try:
+        yield
+    except QueueFull as full:
+        if full.generations >= settings.max_queue:
+            detail = f"{full.generations} generations wait, and {settings.max_queue} may"
+            excess = full.evaluations // full.generations  # until the first of them has left the line
+        else:
+            bound = settings.max_queue_evaluations
+            detail = f"{full.evaluations} network evaluations wait, and {bound} may; this request needs {evaluations}"
+            excess = full.evaluations + evaluations - bound
+        raise Refusal(503, "queue_full", detail, retry_after=gateway.workers.seconds_for(excess)) from None
+    except TooManyActive as busy:
+        detail = f"{busy.active} generations are queued or running, and no more may"
+        wait = gateway.workers.seconds_for(evaluations)
+        raise Refusal(429, "too_many_active", detail, retry_after=wait) from None
 
 
 def served_model(gateway: Gateway, id: str) -> ModelInfo:

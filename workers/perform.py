@@ -6,14 +6,14 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from queue import Empty
 from typing import Any, TypeVar
 
 from jobs.artifacts import diagnostics_key, image_key, picture_key
 from jobs.connection import AWAY
 from jobs.correlation import correlated, current
-from jobs.record import Failure, Record, Status, StoredImage
+from jobs.record import Failure, Status, StoredImage
 from jobs.record import Usage as RecordedUsage
 from jobs.store import Attempt
 from workers.delivery import document, drawn, encode, encoded, overview, shrunk
@@ -26,28 +26,22 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 RETRYABLE = {"out_of_memory", "internal"}
 REDIS_RETRY_SECONDS = 0.5
-HAND_BACK_SECONDS = 1.0
-"""Before a request for another worker's model goes back, so that it does not circle through the queue."""
+PASS_ON_SECONDS = 1.0
+"""Before a bell for another worker's model rings again, so that it does not circle."""
 PREVIEW_PIXELS = 256
 """Longest side of a preview: it travels in the event stream."""
 
 
-def perform(id: str) -> None:
-    """Run a generation if it still waits; its record says how it ended. Called in a thread of a worker process."""
+def perform() -> None:
+    """Run the first generation in line, if any; its record says how it ended. In a thread of a worker process."""
     runtime = Runtime.current
-    attempt = insist(lambda: runtime.store.start(id, runtime.worker_id))
-    if attempt is None:  # canceled while it waited, or another worker has it
-        return
-    record = insist(lambda: runtime.store.get(id))
-    if record is None:  # lost by Redis in between
-        return
-    with correlated(record.correlation):
-        if {attempt.request.model, *attempt.request.guidance.companions} <= runtime.engine.models.keys():
-            Performance(runtime, record, attempt).run()
-            return
-        log.info("generation handed back: its model is not here")
-        runtime.stopping.wait(HAND_BACK_SECONDS)
-        insist(lambda: runtime.store.hand_back(id, attempt.token, reason="model_not_here"))
+    found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models))
+    if isinstance(found, Attempt):
+        with correlated(found.record.correlation):
+            Performance(runtime, found).run()
+    elif found:  # the bell was for others: they hear it when it rings again
+        runtime.stopping.wait(PASS_ON_SECONDS)
+        insist(runtime.store.ring)
 
 
 def insist(report: Callable[[], T]) -> T:
@@ -62,18 +56,20 @@ def insist(report: Callable[[], T]) -> T:
 class Performance:
     """One attempt: carries updates from the engine to the record."""
 
-    def __init__(self, runtime: Runtime, record: Record, attempt: Attempt) -> None:
-        self.runtime, self.id, self.record, self.attempt = runtime, record.id, record, attempt
+    def __init__(self, runtime: Runtime, attempt: Attempt) -> None:
+        self.runtime, self.id, self.attempt = runtime, attempt.id, attempt
         self.store, self.token = runtime.store, attempt.token
         self.began = time.monotonic()
 
     def run(self) -> None:
-        said = {"model": self.attempt.request.model, "attempt": self.attempt.number}
-        log.info("generation started", extra=said | {"wait_seconds": self.record.queue_seconds})
-        origin = self.record.correlation.origin
-        self._trace_wait(origin)
+        record = self.attempt.record
+        model, attempt, origin = record.request.model, record.attempts, record.correlation.origin
+        said = {"model": model, "attempt": attempt, "wait_seconds": record.queue_seconds}
+        log.info("generation started", extra=said)
+        if attempt == 1 and record.started_at is not None:  # when it was handed back is not on record
+            self.runtime.tracing.past("generation queue", origin, record.created_at, record.started_at)
         with self.runtime.tracing.span("generation run", origin) as span:
-            span.set(generation_id=self.id, **said)
+            span.set(generation_id=self.id, model=model, attempt=attempt)
             outcome = self._sample()
             with self.runtime.tracing.span("store"):
                 images = self._store_images(outcome)
@@ -84,11 +80,6 @@ class Performance:
             if outcome.status == "failed":
                 span.fail(outcome.reason or "internal")
         self._say_end(outcome, recorded)
-
-    def _trace_wait(self, origin: Mapping[str, str]) -> None:
-        """When it was handed back is not on record: only the first wait is known."""
-        if self.attempt.number == 1 and self.record.started_at is not None:
-            self.runtime.tracing.past("generation queue", origin, self.record.created_at, self.record.started_at)
 
     def _sample(self) -> Outcome:
         deadline = time.monotonic() + self.runtime.settings.run_seconds
@@ -166,7 +157,7 @@ class Performance:
                 diagnostics=overview(outcome) if self.attempt.request.diagnostics != "off" else None,
                 usage=_usage(outcome),
                 error=_failure(outcome),
-                totals=tally(self.record, seconds, nfe),
+                totals=tally(self.attempt.record, seconds, nfe),
             )
         )
 

@@ -61,7 +61,9 @@ class Watch:
         settings, totals = self.runtime.settings, self.runtime.engine.batcher.totals
         device = str(next(iter(self.runtime.engine.models.values())).device)
         info = {"device": device, "concurrency": settings.concurrency, "max_batch_rows": settings.max_batch_rows}
-        self.presence.renew(self._models, info | {"forwards": totals.forwards, "rows": totals.rows})
+        speed = totals.rows / totals.seconds if totals.seconds else 0.0
+        info |= {"forwards": totals.forwards, "rows": totals.rows, "evaluations_per_second": speed}
+        self.presence.renew(self._models, info)
         self._renewed = now
 
     def look(self) -> None:

@@ -9,24 +9,29 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from jobs.ids import is_id
+from jobs.order import Terms
 from jobs.record import Status
 from jobs.request import GenerationRequest
 from service.gateway import Gateway, gateway
-from service.job import path
-from service.negotiation import MAX_WAIT_SECONDS, wait_seconds
+from service.idempotency import REPLAYED, IdempotencyKey, once
+from service.job import etag, known, path
+from service.negotiation import MAX_WAIT_SECONDS, cancel_after_seconds, wait_seconds
 from service.pointers import shown
-from service.problems import invalid, not_found, responses
+from service.problems import invalid, responses
 from service.schemas import Generation, GenerationList
-from service.submission import submit
-from service.waiting import ended
+from service.submission import accepted
+from service.waiting import changed, ended
 
 router = APIRouter(tags=["generations"])
 Shared = Annotated[Gateway, Depends(gateway)]
 
 PREFER = f"wait=N: answer when it has ended, or after N seconds (at most {MAX_WAIT_SECONDS})"
+CANCEL_AFTER = "such as 90s or 5m: after that time it ends wherever it stands, expired if it waits, canceled if it runs"
+WAIT = "seconds to wait until it has ended; with If-None-Match: until it has changed"
 HEADERS = {
     "Location": {"description": "the generation", "schema": {"type": "string"}},
     "Preference-Applied": {"description": "the wait, when one was asked for", "schema": {"type": "string"}},
+    **REPLAYED,
 }
 
 
@@ -39,36 +44,59 @@ HEADERS = {
     responses={
         202: {"headers": HEADERS},
         200: {"model": Generation, "description": "Accepted, and ended within the wait", "headers": HEADERS},
-        **responses(413, 415, 422, 503),
+        **responses(413, 415, 422, 429, 503),
     },
 )
 async def create_generation(
     request: GenerationRequest,
     shared: Shared,
     prefer: Annotated[str | None, Header(alias="Prefer", description=PREFER)] = None,
+    idempotency_key: IdempotencyKey = None,
+    cancel_after: Annotated[str | None, Header(alias="Cancel-After", description=CANCEL_AFTER)] = None,
 ) -> Response:
     """Post a prompt and a guidance spec. Nothing is queued that a worker would refuse."""
-    record = await run_in_threadpool(submit, shared, request)
-    headers = {"Location": path(record.id)}
+    terms = Terms(
+        tenant=shared.tenant, once=once(idempotency_key, request), cancel_after=cancel_after_seconds(cancel_after)
+    )
+    record, again = await run_in_threadpool(accepted, shared, request, terms)
+    headers = {"Location": path(record.id)} | ({"Idempotent-Replayed": "true"} if again else {})
     wait = wait_seconds(prefer)
     if wait is not None:
         record = await ended(shared, record, wait)
         headers["Preference-Applied"] = f"wait={wait}"
     job = await run_in_threadpool(shared.render, record)
-    return Response(
-        job.model_dump_json(), 200 if record.terminal else 202, headers=headers, media_type="application/json"
-    )
+    status = 200 if record.terminal else 202
+    return Response(job.model_dump_json(), status, headers=headers, media_type="application/json")
 
 
 @router.get(
     "/v1/generations/{id}",
     operation_id="getGeneration",
+    response_model=Generation,
     response_description="The generation",
-    responses=responses(404, 503),
+    responses={
+        200: {"headers": {"ETag": {"schema": {"type": "string"}}}},
+        304: {"description": "Unchanged since the ETag in If-None-Match"},
+        **responses(404, 422, 503),
+    },
 )
-def get_generation(id: str, shared: Shared) -> Generation:
-    """The generation as it stands."""
-    return shared.render(shared.record(id))
+async def get_generation(
+    id: str,
+    shared: Shared,
+    wait: Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description=WAIT)] = 0,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> Response:
+    """The generation as it stands, at once or when there is something new."""
+    record = await run_in_threadpool(shared.record, id)
+    if wait and if_none_match and known(record, if_none_match):
+        record = await changed(shared, record, wait)
+    elif wait and not if_none_match:
+        record = await ended(shared, record, wait)
+    headers = {"ETag": etag(record), "Cache-Control": "private, no-cache"}
+    if if_none_match and known(record, if_none_match):
+        return Response(status_code=304, headers=headers)
+    job = await run_in_threadpool(shared.render, record)
+    return Response(job.model_dump_json(), headers=headers, media_type="application/json")
 
 
 @router.get(
@@ -83,7 +111,7 @@ def list_generations(
     """Generations, newest first."""
     if after is not None and not is_id(after):
         raise invalid("invalid_cursor", f"after = {shown(after)} is no cursor", pointer="/after", location="query")
-    page = shared.store.page(limit, after, status)
+    page = shared.store.page(limit, after, status, shared.tenant)
     data = [shared.render(record) for record in page.records]
     return GenerationList(data=data, next_cursor=page.next_cursor, has_more=page.next_cursor is not None)
 
@@ -96,7 +124,4 @@ def list_generations(
 )
 def cancel_generation(id: str, shared: Shared) -> Generation:
     """End it at once if it waits, within a step if it runs; without effect if it has ended."""
-    record = shared.store.cancel(id)
-    if record is None:
-        raise not_found(f"generation {id}")
-    return shared.render(record)
+    return shared.render(shared.store.cancel(shared.record(id).id) or shared.record(id))

@@ -61,7 +61,7 @@ def test_every_draw_of_a_seed_differs() -> None:
         {"guidance": {"weight": 3}},
         {"metadata": {str(key): "" for key in range(17)}},
         {"metadata": {"key": 1}},
-        {"priority": "high"},
+        {"priority": "urgent"},
         {"output": {"format": "gif"}},
     ],
     ids=str,

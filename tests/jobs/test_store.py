@@ -11,7 +11,7 @@ import redis
 from jobs import keys
 from jobs.events import read_events
 from jobs.record import Failure, Status, StoredImage, Usage
-from jobs.store import Attempt, JobStore
+from jobs.store import Attempt, JobStore, Load
 from tests.jobs.requests import a_request
 
 IMAGE = StoredImage(index=0, seed=7, sha256="00", width=64, height=64)
@@ -41,7 +41,7 @@ def test_queue_entries_are_json(store: JobStore) -> None:
     data = store.redis.hget(f"rq:job:{record.id}-1", "data")
     assert isinstance(data, bytes)
     function, _, arguments, _ = json.loads(zlib.decompress(data))
-    assert (function, arguments) == ("workers.perform.perform", [record.id])
+    assert (function, arguments) == ("workers.perform.perform", [])
 
 
 def test_a_worker_gets_the_request_that_was_accepted(store: JobStore) -> None:
@@ -130,7 +130,7 @@ def test_cancel_while_queued_ends_it_at_once_and_its_queue_entry_does_nothing(st
     assert record is not None
     assert (record.status, record.status_reason) == (Status.CANCELED, "user")
     assert store.start(id, "worker") is None
-    assert store.queued() == 0
+    assert store.load() == Load(0, 0)
 
 
 def test_cancel_while_running_asks_the_worker(store: JobStore) -> None:
@@ -200,10 +200,10 @@ def test_pages_by_status(store: JobStore) -> None:
 
 
 def test_queue_position_counts_those_ahead(store: JobStore) -> None:
-    ids = [store.create(a_request()).id for _ in range(3)]
-    assert [store.position(id) for id in ids] == [0, 1, 2]
-    store.cancel(ids[0])
-    assert [store.position(id) for id in ids] == [None, 0, 1]
+    records = [store.create(a_request()) for _ in range(3)]
+    assert [store.position(record) for record in records] == [0, 1, 2]
+    store.cancel(records[0].id)
+    assert [store.position(record) for record in records] == [None, 0, 1]
 
 
 def test_indexes_forget_what_expired_long_ago(store: JobStore, connection: redis.Redis) -> None:

@@ -82,4 +82,4 @@ def test_one_step_can_be_drawn(client: TestClient) -> None:
 
 def test_nothing_is_queued(client: TestClient, store: JobStore) -> None:
     validate(client)
-    assert store.queued() == 0
+    assert store.load().generations == 0

@@ -204,7 +204,7 @@ def test_nothing_that_is_refused_is_queued(client: TestClient, store: JobStore) 
     for body in ({}, ASKED | {"sede": 3}, ASKED | {"model": "sd9"}, ASKED | {"width": 3}):
         assert client.post("/v1/generations", json=body).status_code == 422
     assert store.redis.keys("rq:*") == []
-    assert store.queued() == 0
+    assert store.load().generations == 0
 
 
 def test_503_without_a_worker(app: FastAPI, store: JobStore) -> None:

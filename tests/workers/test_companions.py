@@ -18,6 +18,7 @@ from guidance.models.base import to_bytes
 from guidance.models.gaussians import Gaussians
 from guidance.protocol import Branch, Companion, Conditions, drive
 from guidance.trajectory import Trajectory
+from jobs import queue
 from jobs.record import Status
 from jobs.request import GenerationRequest, RequestProblems, resolve
 from jobs.settings import Settings
@@ -123,7 +124,7 @@ def test_a_model_that_fails_ends_the_requests_that_ask_it_alone() -> None:
 
 
 @pytest.mark.redis
-def test_a_worker_without_the_second_model_hands_the_request_back(
+def test_a_worker_without_the_second_model_leaves_the_request_to_others(
     store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping = threading.Event()
@@ -132,9 +133,10 @@ def test_a_worker_without_the_second_model_hands_the_request_back(
     runtime = SimpleNamespace(store=store, worker_id="worker", engine=engine, stopping=stopping)
     monkeypatch.setattr(Runtime, "current", runtime, raising=False)
     id = store.create(task("two", guidance=BLURRED).request, 8).id
-    perform(id)
+    perform()
     record = store.get(id)
-    assert record is not None and record.status == Status.QUEUED
+    assert record is not None and (record.status, record.attempts) == (Status.QUEUED, 0)
+    assert queue.queue(store.redis).count == 2  # its own bell, which nobody popped, and the one that was passed on
 
 
 def test_in_this_process_both_folders_are_loaded(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What is asked of the queue: generations, on whose account, under which terms; and why it may decline."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from jobs.request import GenerationRequest
+
+PRIORITIES = ("high", "normal", "low")
+"""In the order in which those who wait are served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One generation: a resolved request, and the network evaluations planned for all its images."""
+
+    request: GenerationRequest
+    nfe_total: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Place of its priority in line."""
+        return PRIORITIES.index(self.request.priority)
+
+    @property
+    def crew(self) -> str:
+        """The models that one worker must serve to run it, a line each."""
+        return "\n".join(sorted({self.request.model, *self.request.guidance.companions}))
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An idempotency key: the same key and body again give what the first gave."""
+
+    key: str
+    fingerprint: str
+    """Of the body that came with it."""
+
+    @classmethod
+    def of(cls, key: str, body: str) -> Once:
+        """`body` is a canonical form of the request."""
+        return cls(key, hashlib.sha256(body.encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On whose account, and how long it may take."""
+
+    tenant: str = ""
+    once: Once | None = None
+    cancel_after: float | None = None
+    """Seconds after which it ends wherever it stands: expired if it waits, canceled if it runs."""
+    max_active: int | None = None
+    """Generations that the tenant may have queued and running, these included."""
+
+
+ANYONE = Terms()
+"""Where nothing was asked for, and nobody is told apart."""
+
+
+class Repeated(Exception):
+    """The idempotency key was used before: what came of it, and the fingerprint of that body."""
+
+    def __init__(self, resource: str, fingerprint: str) -> None:
+        super().__init__(resource)
+        self.resource, self.fingerprint = resource, fingerprint
+
+
+class QueueFull(Exception):
+    """As many generations, or network evaluations, wait as may."""
+
+    def __init__(self, generations: int, evaluations: int) -> None:
+        super().__init__(f"{generations} generations of {evaluations} evaluations wait")
+        self.generations, self.evaluations = generations, evaluations
+
+
+class TooManyActive(Exception):
+    """The tenant has as many generations under way as it may."""
+
+    def __init__(self, active: int) -> None:
+        super().__init__(f"{active} generations are under way")
+        self.active = active
