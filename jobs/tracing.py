@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry. Without GUIDEPOST_OTLP_ENDPOINT nothing of it is imported and every call does nothing."""
+"""Spans for OpenTelemetry. Without GUIDEPOST_OTLP_ENDPOINT none of it is imported here, and every call does nothing."""
 
 from __future__ import annotations
 
