@@ -45,7 +45,7 @@ def up(
         listener = stack.enter_context(_listening())
         stack.enter_context(_redis())
         service = stack.enter_context(_service(listener))
-        supervisor = Supervisor(_roles(listener, workers), os.environ)
+        supervisor = Supervisor(roles(listener, workers), os.environ)
         status = supervisor.run(lambda: _ready(service, workers), lambda: _announce(service))
     raise typer.Exit(status)
 
@@ -153,7 +153,8 @@ def url(listener: socket.socket) -> str:
     return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
 
 
-def _roles(listener: socket.socket, workers: int) -> list["Role"]:
+def roles(listener: socket.socket, workers: int) -> list["Role"]:
+    """The gateway, which inherits the listener, and the workers."""
     from cli.supervisor import Role
 
     python = [sys.executable, "-m", "cli"]

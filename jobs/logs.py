@@ -17,9 +17,9 @@ from jobs.settings import Settings
 OURS = ("cli", "guidance", "jobs", "service", "workers", "uvicorn")
 """Loggers that GUIDEPOST_LOG_LEVEL is for. Other packages' debug lines hold headers and bodies: only their warnings."""
 
+HEAD = ["levelname", "name", "message"]
 FIELDS: dict[str, Any] = {
-    "fmt": ["levelname", "name", "message"],
-    "rename_fields": {"levelname": "level", "name": "logger"},
+    "rename_fields": {"levelname": "level", "name": "logger", "process": "pid"},
     "timestamp": "time",
     "reserved_attrs": [*RESERVED_ATTRS, "color_message"],
 }
@@ -28,7 +28,9 @@ FIELDS: dict[str, Any] = {
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
     """Send this process's log to `stream`, by default stderr, as the settings say."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter(**FIELDS) if settings.log_format == "json" else TextFormatter(**FIELDS))
+    handler.setFormatter(
+        JsonFormatter([*HEAD, "process"], **FIELDS) if settings.log_format == "json" else TextFormatter(HEAD, **FIELDS)
+    )
     handler.addFilter(_correlate)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OURS:

@@ -63,7 +63,7 @@ class Failure(BaseModel):
 class Record(BaseModel):
     """A generation as its Redis hash holds it. Times are UTC, by the clock of Redis."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)  # errors get logged, and it holds prompts
 
     id: str
     tenant: str = ""

@@ -17,8 +17,8 @@ from redis.commands.core import Script
 
 from jobs import keys, queue
 from jobs.correlation import current
-from jobs.ids import is_id, least_id, made_at, new_id
-from jobs.order import ANYONE, PRIORITIES, Order, QueueFull, Repeated, Terms, TooManyActive
+from jobs.ids import is_id, least_id, new_id
+from jobs.order import ANYONE, Order, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
@@ -104,7 +104,7 @@ class JobStore:
         """
         ids = [new_id() for _ in orders]
         options: dict[str, Any] = {
-            "orders": [{"fields": _fields(id, order)} for id, order in zip(ids, orders, strict=True)],
+            "orders": [{"fields": order.fields(id) | current().origin} for id, order in zip(ids, orders, strict=True)],
             "once": self._once(terms, resource or ids[0]),
             "tenant": terms.tenant,
             "cancel_after": terms.cancel_after,
@@ -168,22 +168,6 @@ class JobStore:
             for status in Status:
                 pipeline.zcard(keys.index(status))
             return dict(zip(Status, pipeline.execute(), strict=True))
-
-    def lines(self) -> dict[tuple[str, str], int]:
-        """How many wait, by the models that they need (joined by +) and by priority."""
-        crews = sorted(crew.decode() for crew in cast(set[bytes], self.redis.smembers(keys.WAITING)))
-        places = [(crew, rank) for crew in crews for rank in range(len(PRIORITIES))]
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for crew, rank in places:
-                pipeline.zcount(keys.waiting(crew), rank, rank)
-            counts = pipeline.execute()
-        named = [("+".join(crew.splitlines()), PRIORITIES[rank]) for crew, rank in places]
-        return dict(zip(named, counts, strict=True))
-
-    def oldest_waiting(self) -> datetime | None:
-        """When the first of those that wait was accepted, by the clock of its gateway; None when none waits."""
-        first = cast(list[bytes], self.redis.zrange(keys.index(Status.QUEUED), 0, 0))
-        return made_at(first[0].decode()) if first else None
 
     def counters(self) -> dict[str, float]:
         """Totals since the beginning: `created`, `finished:{status}`, `error:{code}`, `nfe`, ..."""
@@ -323,19 +307,6 @@ class JobStore:
         for owner in (None, tenant):
             for status in ("", *TERMINAL):
                 pipeline.zremrangebylex(keys.index(status, owner), "-", f"({oldest}")
-
-
-def _fields(id: str, order: Order) -> dict[str, str]:
-    """Of the record, as it is created."""
-    fields = {
-        "id": id,
-        "request": order.request.model_dump_json(),
-        "steps": str(order.request.sampler.steps),
-        "nfe_total": str(order.nfe_total),
-        "rank": str(order.rank),
-        "crew": order.crew,
-    }
-    return fields | current().origin
 
 
 def _accepted(answer: Sequence[Any]) -> None:

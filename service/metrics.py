@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from jobs.connection import AWAY
 from jobs.store import JobStore
 from jobs.totals import histogram, labelled
+from jobs.waiting import oldest, waiting
 
 if TYPE_CHECKING:
     from service.gateway import LiveWorkers
@@ -79,16 +80,14 @@ class FromRedis(Collector):
         yield GaugeMetricFamily("guidepost_workers", "Live worker processes", len(self.workers.get()))
 
     def _queue(self) -> Iterator[Metric]:
-        waiting = GaugeMetricFamily(
-            "guidepost_queue_generations", "Generations that wait", labels=["models", "priority"]
-        )
-        for place, count in self.store.lines().items():
-            waiting.add_metric(place, count)
-        yield waiting
+        queue = GaugeMetricFamily("guidepost_queue_generations", "Generations that wait", labels=["models", "priority"])
+        for place, count in waiting(self.store.redis).items():
+            queue.add_metric(place, count)
+        yield queue
         evaluations = self.store.load().evaluations
         yield GaugeMetricFamily("guidepost_queue_evaluations", "Evaluations planned for those that wait", evaluations)
-        oldest = self.store.oldest_waiting()
-        age = max(0.0, (datetime.now(UTC) - oldest).total_seconds()) if oldest else 0.0
+        first = oldest(self.store.redis)
+        age = max(0.0, (datetime.now(UTC) - first).total_seconds()) if first else 0.0
         yield GaugeMetricFamily("guidepost_queue_oldest_seconds", "Age of the oldest one that waits", age)
 
 

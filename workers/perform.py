@@ -38,7 +38,11 @@ def perform() -> None:
     found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models))
     if isinstance(found, Attempt):
         with correlated(found.record.correlation):
-            Performance(runtime, found).run()
+            try:
+                Performance(runtime, found).run()
+            except Exception:  # RQ would log it too, without saying whose it is
+                log.exception("generation failed outside of the engine")
+                raise
     elif found:  # the bell was for others: they hear it when it rings again
         runtime.stopping.wait(PASS_ON_SECONDS)
         insist(runtime.store.ring)

@@ -41,12 +41,8 @@ def test_the_page_names_what_is_exposed(left: Left, process: str) -> None:
 
 
 def test_queries_of_the_page_name_metrics_that_there_are(left: Left) -> None:
-    samples = {
-        sample.name
-        for text in left.metrics.values()
-        for family in text_string_to_metric_families(text)
-        for sample in (*family.samples, family)
-    }
+    families = [family for text in left.metrics.values() for family in text_string_to_metric_families(text)]
+    samples = {family.name for family in families} | {sample.name for one in families for sample in one.samples}
     named = set(re.findall(r"guidepost_\w+", PAGE))
     suffixes = ("", "_bucket", "_sum", "_count", "_total")
     unknown = {name for name in named if not any(name.removesuffix(suffix) in samples for suffix in suffixes)}
