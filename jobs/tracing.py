@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Attribute = str | int | float | bool
 PATH = "/v1/traces"
+EXPORT_SECONDS = 3.0
+"""How long a batch of spans is tried, then it is lost: a collector that is away may not hold up a process that ends."""
 
 
 class TracingMissing(RuntimeError):
@@ -121,5 +124,7 @@ def _provider(endpoint: str, process: str) -> TracerProvider:
     instance = f"{socket.gethostname()}-{os.getpid()}"
     resource = Resource.create({SERVICE_NAME: f"guidepost-{process}", SERVICE_INSTANCE_ID: instance})
     provider = TracerProvider(resource=resource)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint.rstrip("/") + PATH)))
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)  # one line a batch that is lost, not a retry
+    exporter = OTLPSpanExporter(endpoint.rstrip("/") + PATH, timeout=EXPORT_SECONDS)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
