@@ -1,4 +1,4 @@
-"""A real Redis for every test that asks for one: started once, emptied before each test."""
+"""A real Redis and a real S3 server for every test that asks for one: started once, emptied before each test."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from jobs.embedded import EmbeddedRedis
 from jobs.logs import OURS
 from jobs.settings import Settings
 from jobs.store import JobStore
+from tests.s3 import empty, environment, running_s3
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +57,18 @@ def log_stream() -> Iterator[io.StringIO]:
         logging.getLogger(name).setLevel(before)
     logging.captureWarnings(False)
     sys.excepthook, threading.excepthook = hooks
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[int]:
+    with running_s3() as port:
+        yield port
+
+
+@pytest.fixture
+def s3(s3_server: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The port of an S3 server that holds nothing yet, and which the environment names."""
+    empty(s3_server)
+    for name, value in environment(s3_server).items():
+        monkeypatch.setenv(name, value)
+    return s3_server

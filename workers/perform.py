@@ -10,13 +10,14 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Any, TypeVar
 
-from jobs.artifacts import diagnostics_key, image_key, picture_key
+from jobs.artifacts import StorageAway, diagnostics_key, image_key, picture_key
 from jobs.connection import AWAY
 from jobs.correlation import correlated, current
+from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage
 from jobs.record import Usage as RecordedUsage
 from jobs.store import Attempt
-from workers.delivery import document, drawn, encode, encoded, overview, shrunk
+from workers.delivery import document, drawn, encoded, overview, shrunk
 from workers.runtime import Runtime
 from workers.tally import tally
 from workers.task import Outcome, Preview, Progress, Task, Usage
@@ -24,7 +25,8 @@ from workers.task import Outcome, Preview, Progress, Task, Usage
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-RETRYABLE = {"out_of_memory", "internal"}
+UNSTORED = "the images were made, and the store could not be used to keep them"
+RETRYABLE = {"out_of_memory", "internal", "storage_away"}
 REDIS_RETRY_SECONDS = 0.5
 PASS_ON_SECONDS = 1.0
 """Before a bell for another worker's model rings again, so that it does not circle."""
@@ -75,10 +77,7 @@ class Performance:
         with self.runtime.tracing.span("generation run", origin) as span:
             span.set(generation_id=self.id, model=model, attempt=attempt)
             outcome = self._sample()
-            with self.runtime.tracing.span("store"):
-                images = self._store_images(outcome)
-                if outcome.images:
-                    self._store_diagnostics(outcome)
+            outcome, images = self._store(outcome)
             recorded = self._finish(outcome, images)
             span.set(status=outcome.status, reason=outcome.reason)
             if outcome.status == "failed":
@@ -165,6 +164,19 @@ class Performance:
             )
         )
 
+    def _store(self, outcome: Outcome) -> tuple[Outcome, list[StoredImage]]:
+        """What has become of it once its bytes are stored, or cannot be."""
+        with self.runtime.tracing.span("store") as span:
+            try:
+                images = self._store_images(outcome)
+                if images:
+                    self._store_diagnostics(outcome)
+            except StorageAway as error:
+                log.error("generation could not be stored: %s", error)
+                span.fail("storage_away")
+                return Outcome("failed", (), outcome.usage, "storage_away", UNSTORED), []
+        return outcome, images
+
     def _store_diagnostics(self, outcome: Outcome) -> None:
         """The pictures before the document that lists them."""
         request, artifacts = self.attempt.request, self.runtime.artifacts
@@ -176,9 +188,9 @@ class Performance:
             artifacts.put(diagnostics_key(self.id), json.dumps(written).encode())
 
     def _store_images(self, outcome: Outcome) -> list[StoredImage]:
-        format = self.attempt.request.output.format
-        stored = []
-        for image in (encoded(image, format) for image in outcome.images):
+        request = self.attempt.request
+        format, stored = request.output.format, []
+        for image in (encoded(image, request) for image in outcome.images):
             self.runtime.artifacts.put(image_key(self.id, image.index, format), image.data)
             stored.append(
                 StoredImage(
