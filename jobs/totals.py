@@ -1,6 +1,6 @@
 """Totals of the whole service since its beginning: numbers in one Redis hash, counted where a generation ends.
 
-A label is part of a total's name: `error:out_of_memory`, `run_seconds:shapes:le:5`.
+A label is part of a total's name: `error:out_of_memory`, `run_seconds:shapes:le:5.0`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import accumulate
 SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600)
 """Upper bounds of the buckets that waits and runs are counted in."""
 
-_BOUNDS = (*(f"{bound:g}" for bound in SECONDS), "+Inf")
+_BOUNDS = (*(str(float(bound)) for bound in SECONDS), "+Inf")
 
 
 def observed(name: str, label: str, seconds: float) -> dict[str, float]:

@@ -72,4 +72,4 @@ class FromEngine(Collector):
 
 def _buckets(by_rows: Counter[int]) -> list[tuple[str, float]]:
     counts = [sum(by_rows[rows] for rows in by_rows if rows <= bound) for bound in ROWS]
-    return [*((str(bound), count) for bound, count in zip(ROWS, counts, strict=True)), ("+Inf", by_rows.total())]
+    return [*((str(float(bound)), count) for bound, count in zip(ROWS, counts, strict=True)), ("+Inf", by_rows.total())]

@@ -14,8 +14,8 @@ def test_observations_come_back_as_cumulative_buckets_by_label() -> None:
     found = {label: (dict(buckets), total) for label, buckets, total in histogram("run_seconds", totals)}
     assert found.keys() == {"a", "b:c"}
     buckets, total = found["a"]
-    assert list(buckets) == [*(f"{bound:g}" for bound in SECONDS), "+Inf"]
-    assert (buckets["0.05"], buckets["0.1"], buckets["3600"], buckets["+Inf"]) == (1, 2, 2, 3)
+    assert list(buckets) == [*(str(float(bound)) for bound in SECONDS), "+Inf"]
+    assert (buckets["0.05"], buckets["0.1"], buckets["3600.0"], buckets["+Inf"]) == (1, 2, 2, 3)
     assert total == 0.05 + 0.051 + 1e6
     assert found["b:c"][0]["0.05"] == 1, "a clock that went back counts as no time"
 

@@ -66,8 +66,8 @@ def test_the_worker_counts_its_forwards_rows_and_steps(left: Left) -> None:
     lines = left.metrics["worker"].splitlines()
     for expected in (
         "guidepost_engine_forward_seconds_count 5.0",
-        'guidepost_engine_batch_rows_bucket{le="2"} 0.0',
-        'guidepost_engine_batch_rows_bucket{le="4"} 5.0',
+        'guidepost_engine_batch_rows_bucket{le="2.0"} 0.0',
+        'guidepost_engine_batch_rows_bucket{le="4.0"} 5.0',
         "guidepost_engine_batch_rows_sum 20.0",
         "guidepost_engine_steps_total 10.0",
         "guidepost_engine_splits_total 0.0",

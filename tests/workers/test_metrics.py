@@ -37,7 +37,7 @@ def test_splits_and_lack_of_memory_are_counted(runtime: Runtime, model: Failing,
         "guidepost_engine_splits_total 1.0",
         "guidepost_engine_out_of_memory_total 1.0",
         "guidepost_engine_max_batch_rows 2.0",
-        'guidepost_engine_batch_rows_bucket{le="2"} 8.0',
+        'guidepost_engine_batch_rows_bucket{le="2.0"} 8.0',
         "guidepost_engine_steps_total 8.0",
     ):
         assert expected in lines, expected
