@@ -30,6 +30,17 @@ class Order:
         """The models that one worker must serve to run it, a line each."""
         return "\n".join(sorted({self.request.model, *self.request.guidance.companions}))
 
+    def fields(self, id: str) -> dict[str, str]:
+        """Of the record, as it is created."""
+        return {
+            "id": id,
+            "request": self.request.model_dump_json(),
+            "steps": str(self.request.sampler.steps),
+            "nfe_total": str(self.nfe_total),
+            "rank": str(self.rank),
+            "crew": self.crew,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Once:
@@ -57,8 +68,6 @@ class Terms:
     """Generations that the tenant may have queued and running, these included."""
     quota: int | None = None
     """Network evaluations that the tenant may have accepted in one day (UTC), these included."""
-    traceparent: str | None = None
-    """W3C trace context of the request that made it."""
 
 
 ANYONE = Terms()

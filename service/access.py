@@ -15,14 +15,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.api_keys import FORM, ApiKey, ApiKeyStore, id_of, opens, read
 from jobs.connection import AWAY
-from service.problems import Refusal, respond
+from service.problems import Refusal, redis_away, respond
 from service.rates import Rates
 
 OPEN = frozenset({"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
 REALM = 'Bearer realm="guidepost"'
 SEND = "send it as `Authorization: Bearer gp_...`"
 USE_NOTED_SECONDS = 60.0
-REDIS_RETRY_SECONDS = 2
 
 
 def scope_for(method: str, path: str) -> str | None:
@@ -103,8 +102,7 @@ class Access:
             await respond(request, refusal)(scope, receive, send)
             return
         except AWAY:
-            away = Refusal(503, "redis_away", "Redis cannot be reached", retry_after=REDIS_RETRY_SECONDS)
-            await respond(request, away)(scope, receive, send)
+            await respond(request, redis_away())(scope, receive, send)
             return
         request.state.key, request.state.tenant = key, key.tenant if key else ""
         await self.app(scope, receive, _with(headers, send))

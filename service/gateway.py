@@ -16,12 +16,14 @@ from guidance.info import ModelInfo
 from jobs.api_keys import ApiKey, ApiKeyStore
 from jobs.artifacts import ArtifactStore
 from jobs.connection import connect, connect_async
+from jobs.correlation import bind
 from jobs.housekeeping import Housekeeper
 from jobs.order import Terms
 from jobs.presence import WorkerInfo, live_workers
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
+from jobs.tracing import Tracing
 from service.access import KnownKeys
 from service.job import render
 from service.metrics import Metrics
@@ -44,6 +46,7 @@ class Gateway:
         self.metrics = Metrics(self.store, self.workers)
         self.artifacts = ArtifactStore(settings.artifacts)
         self.housekeeper = Housekeeper(settings, self.artifacts)
+        self.tracing = Tracing(settings, "gateway")
         self.keys = KnownKeys(ApiKeyStore(self.redis))
         self.tenant = ""
         """Who asks. Routes see what is this tenant's, and nothing else."""
@@ -67,6 +70,7 @@ class Gateway:
         record = self.store.get(id)
         if record is None or record.tenant != self.tenant:
             raise not_found(f"generation {id}")
+        bind(generation_id=id)
         return record
 
     def render(self, record: Record) -> Generation:
@@ -130,4 +134,6 @@ class LiveWorkers:
 def gateway(request: Request) -> Gateway:
     """The dependency through which a route gets at it, as the caller sees it."""
     shared: Gateway = request.app.state.gateway
-    return shared.visited_by(getattr(request.state, "tenant", ""), getattr(request.state, "key", None))
+    tenant = getattr(request.state, "tenant", "")
+    bind(tenant=tenant or None)
+    return shared.visited_by(tenant, getattr(request.state, "key", None))

@@ -51,7 +51,11 @@ RESOURCES: dict[str, Callable[[Caller], str]] = {"/v1/generations/{id}": Caller.
 """How to make what a path begins with; answers its id."""
 PARAMETERS = {"index": "0", "name": "segments"}
 """Other parameters of paths, as those resources have them."""
-BODIES: dict[str, Any] = {"createGeneration": ASKED, "validateGuidance": {"guidance": {}}}
+BODIES: dict[str, Any] = {
+    "createGeneration": ASKED,
+    "createImage": {"prompt": "a red circle", "seed": 7},
+    "validateGuidance": {"guidance": {}},
+}
 """Of each operation that takes one."""
 TENANTLESS = {"/livez", "/readyz", "/metrics"}
 """Paths that know no tenants: of the health of the service as a whole."""
