@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import yaml
@@ -100,8 +101,9 @@ def _guard(operation: Json, scope: str | None) -> None:
     responses = operation["responses"]
     other = responses.pop("default")
     for status in REFUSED:
-        responses.setdefault(str(status), other | {"description": phrase(status)})
-    responses["429"] |= {"headers": {"Retry-After": RETRY_AFTER}}
+        # Copies, since YAML would name what two places share and refer to it.
+        responses.setdefault(str(status), deepcopy(other) | {"description": phrase(status)})
+    responses["429"]["headers"] = {"Retry-After": deepcopy(RETRY_AFTER)}
     responses["default"] = other
 
 

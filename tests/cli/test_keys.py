@@ -85,7 +85,7 @@ def test_a_key_made_while_it_runs_closes_the_service(
 ) -> None:
     with start("--workers", "0", "--host", "0.0.0.0", "--open") as up:
         with Service(up.url) as service:
-            assert service.get("/v1/models") == {"data": []}
+            assert service.get("/v1/models")["data"] == []
         monkeypatch.delenv("GUIDEPOST_REDIS_URL", raising=False)
         token = keys("create", "--data-dir", str(tmp_path / "data")).stdout.strip()
         deadline = time.monotonic() + CACHED_SECONDS
