@@ -6,6 +6,7 @@ from cli.demo import demo
 from cli.generate import generate
 from cli.listing import methods, models, openapi
 from cli.up import serve, up, worker
+from cli.webhooks import webhooks
 
 app = typer.Typer(
     name="guidepost",
@@ -18,3 +19,5 @@ app = typer.Typer(
 
 for command in (up, serve, worker, generate, methods, models, openapi, demo):
     app.command()(command)
+
+app.add_typer(webhooks)

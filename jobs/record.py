@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from jobs.request import GenerationRequest
+from jobs.webhook import Delivery
 
 
 class Status(StrEnum):
@@ -96,6 +97,8 @@ class Record(BaseModel):
     """The summary; the per-step columns are an artifact."""
     usage: Usage = Usage()
     error: Failure | None = None
+    delivery: Delivery | None = None
+    """Of the webhook; None where none was asked for."""
     seq: int = 0
     """Number of the last event."""
 
@@ -135,5 +138,5 @@ def _time(text: str) -> datetime:
 TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at")
 _READ: dict[str, Any] = {
     **dict.fromkeys(TIMES, _time),
-    **dict.fromkeys(("request", "images", "diagnostics", "usage", "error"), json.loads),
+    **dict.fromkeys(("request", "images", "diagnostics", "usage", "error", "delivery"), json.loads),
 }

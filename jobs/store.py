@@ -21,6 +21,7 @@ from jobs.order import ANYONE, Order, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
+from jobs.webhook import Delivery
 
 TRANSITION = Path(__file__).with_name("transition.lua").read_text()
 KEYS = [
@@ -32,6 +33,7 @@ KEYS = [
     keys.DEADLINES,
     keys.STORED,
     keys.LOAD,
+    keys.DELIVERIES,
 ]
 """Of the script, in its order."""
 DONE, REPEATED, FULL = 1, 2, 3
@@ -303,7 +305,11 @@ def _fields(id: str, order: Order, terms: Terms) -> dict[str, str]:
         "rank": str(order.rank),
         "crew": order.crew,
     }
-    return fields | ({"traceparent": terms.traceparent} if terms.traceparent else {})
+    if terms.traceparent:
+        fields["traceparent"] = terms.traceparent
+    if order.request.webhook:
+        fields["delivery"] = Delivery().model_dump_json()
+    return fields
 
 
 def _accepted(answer: Sequence[Any]) -> None:

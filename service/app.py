@@ -20,7 +20,7 @@ from service.gateway import Gateway
 from service.middleware import BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, respond, summed_up
-from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
+from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures, webhooks
 
 REDIS_RETRY_SECONDS = 2
 
@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary=openapi.SUMMARY,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
+        webhooks=webhooks.router,
     )
     app.state.gateway = gateway
     for noun in (generations, events, images, diagnostics, pictures, guidance, models, health):
@@ -50,7 +51,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway: Gateway = app.state.gateway
     gateway.housekeeper.start()
+    gateway.deliverer.start()
     yield
+    await run_in_threadpool(gateway.deliverer.stop)
     await run_in_threadpool(gateway.housekeeper.stop)
     await gateway.close()
 

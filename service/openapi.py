@@ -25,6 +25,7 @@ TAGS = {
     "diagnostics": "What was measured at each step.",
     "guidance": "What there is to ask for, and what it comes to.",
     "models": "What is served.",
+    "webhooks": "What receivers are sent.",
     "health": "For orchestrators and Prometheus.",
 }
 
@@ -46,6 +47,7 @@ def document(app: FastAPI) -> Json:
             version=app.version,
             summary=app.summary,
             routes=app.routes,
+            webhooks=app.webhooks.routes,
             tags=[{"name": name, "description": text} for name, text in TAGS.items()],
             separate_input_output_schemas=False,
         )
