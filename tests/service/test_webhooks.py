@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +34,8 @@ from tests.service.test_generations import ASKED, post
 from tests.service.test_problems import problem
 
 pytestmark = pytest.mark.redis
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "webhooks.md"
 
 
 @pytest.fixture
@@ -348,3 +352,18 @@ def test_no_url_breaks_the_service(client: TestClient, url: str) -> None:
     assert response.status_code in (202, 422), response.text
     if response.status_code == 202:  # nothing is to be sent to what may be somebody's
         client.app.state.gateway.redis.delete(keys.generation(response.json()["id"]))  # type: ignore[attr-defined]
+
+
+def test_the_receiver_in_the_documentation_works(
+    deliverer: Deliverer, store: JobStore, receiver: Receiver, secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [code] = re.findall(r"^```python\n(.*?)^```", DOCUMENTATION.read_text(), flags=re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(code.replace("whsec_...", secret), names)
+    id = ended(store, receiver.url)
+    attempt(deliverer, id)
+    message = receiver.got()
+    with TestClient(names["app"]) as client:
+        assert client.post("/hook", content=message.body, headers=message.headers).status_code == 204
+        assert client.post("/hook", content=b"{}", headers=message.headers | {"content-length": "2"}).status_code == 401
+    assert capsys.readouterr().out == f"generation.canceled {id}\n"
