@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import httpx
 
@@ -53,8 +54,9 @@ class Deliverer:
     def stop(self) -> None:
         """Take nothing new, and wait a little for what is under way."""
         self._stop.set()
+        deadline = monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join(STOP_SECONDS / THREADS)
+            thread.join(max(0.0, deadline - monotonic()))
         self.redis.close()
 
     def deliver(self) -> bool:

@@ -27,12 +27,6 @@ LOOPBACK = Allowed.parse("127.0.0.1")
 REFUSED = Outcome("refused_address", final=True)
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
-
-
 def names(*addresses: str) -> outbound.Resolve:
     """A name server for which every name has these addresses."""
     return lambda host, port: [ip_address(address) for address in addresses]
