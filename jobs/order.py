@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from jobs.request import GenerationRequest
+from jobs.webhook import Delivery
 
 PRIORITIES = ("high", "normal", "low")
 """In the order in which those who wait are served."""
@@ -27,6 +28,18 @@ class Order:
     def crew(self) -> str:
         """The models that one worker must serve to run it, a line each."""
         return "\n".join(sorted({self.request.model, *self.request.guidance.companions}))
+
+    def fields(self, id: str) -> dict[str, str]:
+        """Of the record, as it is created."""
+        fields = {
+            "id": id,
+            "request": self.request.model_dump_json(),
+            "steps": str(self.request.sampler.steps),
+            "nfe_total": str(self.nfe_total),
+            "rank": str(self.rank),
+            "crew": self.crew,
+        }
+        return fields | ({"delivery": Delivery().model_dump_json()} if self.request.webhook else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +66,6 @@ class Terms:
     """Seconds after which it ends wherever it stands: expired if it waits, canceled if it runs."""
     max_active: int | None = None
     """Generations that the tenant may have queued and running, these included."""
-    traceparent: str | None = None
-    """W3C trace context of the request that made it."""
 
 
 ANYONE = Terms()

@@ -9,8 +9,8 @@ from typing import Any
 from standardwebhooks import Webhook as Signer
 
 from jobs.record import Record
+from jobs.version import VERSION
 from service.job import render
-from service.openapi import VERSION
 from service.schemas import Generation, WebhookPayload
 
 LONGEST_TEXT = 8192
