@@ -12,6 +12,7 @@ from time import monotonic
 import httpx
 
 from jobs.connection import AWAY, connect
+from jobs.correlation import correlated
 from jobs.deliveries import Deliveries, Outcome
 from jobs.record import Record
 from jobs.settings import Settings
@@ -68,7 +69,7 @@ class Deliverer:
         if record is None or record.request.webhook is None:  # its record has expired, or was removed by hand
             self.deliveries.settle(id, Delivery(), Outcome("unknown", final=True))
             return True
-        with self._turn(record.request.webhook) as mine:
+        with correlated(record.correlation), self._turn(record.request.webhook) as mine:
             if mine:
                 self._settle(record, record.request.webhook, self._attempt(record, record.request.webhook))
             else:

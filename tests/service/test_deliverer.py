@@ -14,6 +14,8 @@ from jobs.settings import Settings
 from jobs.signing import SigningSecrets
 from jobs.store import JobStore
 from service.deliverer import THREADS_PER_RECEIVER, Deliverer
+from service.gateway import LiveWorkers
+from service.metrics import Metrics
 from service.webhook import LONGEST_TEXT, payload
 from tests.jobs.requests import a_request
 from tests.service.deliveries import attempt, delivery, ended
@@ -36,6 +38,8 @@ def test_every_attempt_has_the_same_id_and_body(
     assert not deliverer.deliver()
     counters = store.counters()
     assert (counters["webhook:retried"], counters["webhook:delivered"]) == (3, 1)
+    exposition = Metrics(store, LiveWorkers(store.redis)).exposition().decode()
+    assert 'guidepost_webhook_attempts_total{outcome="retried"} 3.0' in exposition
 
 
 def test_the_schedule_is_followed_to_its_end_and_the_log_says_so(
