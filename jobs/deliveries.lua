@@ -13,18 +13,26 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 
 local operations = {}
 
--- The one that is due longest, if any. Nobody else finds it until the claim is over: whoever claimed it may have died.
+-- The one that is due longest, if any, but for receivers in options.busy. Nobody else finds it until the claim is over:
+-- whoever claimed it may have died.
 function operations.claim()
-  local found = redis.call('ZRANGEBYSCORE', deliveries, '-inf', now, 'LIMIT', 0, 1)[1]
-  if found then
-    redis.call('ZADD', deliveries, now + options.claim, found)
+  local busy = {}
+  for _, receiver in ipairs(options.busy) do
+    busy[receiver] = true
   end
-  return found
-end
-
--- Look at it again later, without having tried.
-function operations.postpone()
-  redis.call('ZADD', deliveries, 'XX', now + options.after, id)
+  local due = redis.call('ZRANGEBYSCORE', deliveries, '-inf', now, 'LIMIT', 0, options.look)
+  for _, found in ipairs(due) do
+    local receiver = redis.call('HGET', KEYS[3] .. ':' .. found, 'receiver') or ''
+    if not busy[receiver] then
+      redis.call('ZADD', deliveries, now + options.claim, found)
+      return { found, receiver }
+    end
+  end
+  if #due == options.look then  -- so much for busy receivers that others may stand behind it
+    for _, found in ipairs(due) do
+      redis.call('ZADD', deliveries, now + options.aside, found)
+    end
+  end
 end
 
 -- Note what came of an attempt: tried again after options.after seconds, or done with. Refused when it is done with

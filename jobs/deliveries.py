@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.commands.core import Script
@@ -26,6 +26,22 @@ JITTER = 0.2
 LONGEST_RETRY_AFTER = 3600.0
 CLAIM_SECONDS = 60.0
 """After which a delivery whose gateway says nothing is found again; longer than an attempt can take."""
+
+
+LOOK = 1000
+"""Deliveries that are looked through for one whose receiver is not busy."""
+ASIDE_SECONDS = 20.0
+"""For which they are put aside when there is none; about what an attempt can take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to attempt a delivery, for CLAIM_SECONDS."""
+
+    id: str
+    """Of the generation."""
+    receiver: str
+    """Host and port; empty when the generation is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +65,10 @@ class Deliveries:
         self.schedule = schedule
         self._script: Script = connection.register_script(SCRIPT)
 
-    def claim(self) -> str | None:
-        """The generation whose webhook has been due for longest; None when none is. Ours for CLAIM_SECONDS."""
-        found = self._step("claim", claim=CLAIM_SECONDS)
-        return cast(bytes, found).decode() if found else None
-
-    def postpone(self, id: str, seconds: float) -> None:
-        """Leave it for later, without having tried."""
-        self._step("postpone", id, after=seconds)
+    def claim(self, busy: Sequence[str] = ()) -> Claim | None:
+        """What has been due for longest, but for receivers that are busy; None when there is nothing."""
+        found = self._step("claim", busy=list(busy), claim=CLAIM_SECONDS, look=LOOK, aside=ASIDE_SECONDS)
+        return Claim(found[0].decode(), found[1].decode()) if found else None
 
     def settle(self, id: str, before: Delivery, outcome: Outcome) -> Delivery | None:
         """What became of it with this attempt, also for the record; None when somebody else had settled it."""

@@ -39,7 +39,9 @@ class Order:
             "rank": str(self.rank),
             "crew": self.crew,
         }
-        return fields | ({"delivery": Delivery().model_dump_json()} if self.request.webhook else {})
+        if self.request.webhook:
+            fields |= {"delivery": Delivery().model_dump_json(), "receiver": self.request.webhook.receiver}
+        return fields
 
 
 @dataclass(frozen=True, slots=True)

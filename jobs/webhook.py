@@ -53,6 +53,11 @@ class Webhook(BaseModel):
         ("done",), min_length=1, max_length=8, description="done: it succeeded, failed, was canceled or expired"
     )
 
+    @property
+    def receiver(self) -> str:
+        """Host and port: what of the URL is no secret."""
+        return httpx.URL(self.url).netloc.decode()
+
     def problems(self, allowed: Allowed) -> list[Problem]:
         """Why nothing would be sent there; names are looked up when something is sent."""
         url = httpx.URL(self.url)

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-import httpx
-
 from jobs.connection import AWAY, connect
 from jobs.correlation import correlated
-from jobs.deliveries import Deliveries, Outcome
+from jobs.deliveries import Claim, Deliveries, Outcome
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.signing import SigningSecrets
@@ -27,8 +25,6 @@ log = logging.getLogger("guidepost.webhooks")
 THREADS = 8
 THREADS_PER_RECEIVER = 2
 """A receiver that is slow, or one of whom much is due, leaves the other threads to others."""
-BUSY_SECONDS = 20.0
-"""Until one whose receiver has its threads is looked at again; about what an attempt can take."""
 STOP_SECONDS = 5.0
 """For which what is under way is waited for at the end. What is left open is found again when its claim is over."""
 
@@ -61,20 +57,33 @@ class Deliverer:
         self.redis.close()
 
     def deliver(self) -> bool:
-        """Attempt the delivery that has been due for longest; False when none is due."""
-        id = self.deliveries.claim()
-        if id is None:
-            return False
-        record = self.store.get(id)
-        if record is None or record.request.webhook is None:  # its record has expired, or was removed by hand
-            self.deliveries.settle(id, Delivery(), Outcome("unknown", final=True))
-            return True
-        with correlated(record.correlation), self._turn(record.request.webhook) as mine:
-            if mine:
-                self._settle(record, record.request.webhook, self._attempt(record, record.request.webhook))
+        """Attempt the delivery that has been due for longest; False when there is none to attempt."""
+        with self._claim() as claim:
+            if claim is None:
+                return False
+            record = self.store.get(claim.id)
+            if record is None or record.request.webhook is None:  # its record has expired, or was removed by hand
+                self.deliveries.settle(claim.id, Delivery(), Outcome("unknown", final=True))
             else:
-                self.deliveries.postpone(id, BUSY_SECONDS)
-        return True
+                with correlated(record.correlation):
+                    self._settle(record, record.request.webhook, self._attempt(record, record.request.webhook))
+            return True
+
+    @contextmanager
+    def _claim(self) -> Iterator[Claim | None]:
+        """What to attempt next; a thread of its receiver is taken meanwhile."""
+        with self._lock:
+            busy = [receiver for receiver, threads in self._busy.items() if threads >= THREADS_PER_RECEIVER]
+            claim = self.deliveries.claim(busy)
+            if claim:
+                self._busy[claim.receiver] += 1
+        try:
+            yield claim
+        finally:
+            if claim:
+                with self._lock:
+                    self._busy[claim.receiver] -= 1
+                    self._busy += Counter()  # forget those at zero
 
     def _attempt(self, record: Record, webhook: Webhook) -> Outcome:
         if webhook.problems(self.settings.allowed):  # the settings have changed since it was accepted
@@ -93,25 +102,10 @@ class Deliverer:
         delivery = self.deliveries.settle(record.id, record.delivery or Delivery(), outcome)
         if delivery and delivery.state == "failed":
             what = f"{outcome.error} {outcome.status or ''}".rstrip()
-            receiver = httpx.URL(webhook.url).netloc.decode()  # the rest of a URL may be a secret
             log.warning(
                 "the webhook of generation %s to %s was given up after %s attempts: %s",
-                *(record.id, receiver, delivery.attempts, what),
+                *(record.id, webhook.receiver, delivery.attempts, what),
             )
-
-    @contextmanager
-    def _turn(self, webhook: Webhook) -> Iterator[bool]:
-        """Whether the receiver has a thread left for this one; it is taken meanwhile."""
-        receiver = httpx.URL(webhook.url).netloc.decode()
-        with self._lock:
-            mine = self._busy[receiver] < THREADS_PER_RECEIVER
-            self._busy[receiver] += mine
-        try:
-            yield mine
-        finally:
-            with self._lock:
-                self._busy[receiver] -= mine
-                self._busy += Counter()  # forget those at zero
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from jobs import keys
-from jobs.deliveries import LONGEST_RETRY_AFTER, SCHEDULE, Deliveries, Outcome
+from jobs.deliveries import LONGEST_RETRY_AFTER, SCHEDULE, Claim, Deliveries, Outcome
 from jobs.record import Status
 from jobs.store import JobStore
 from jobs.webhook import Delivery
@@ -24,14 +24,19 @@ def deliveries(store: JobStore) -> Deliveries:
     return Deliveries(store.redis)
 
 
-def ended(store: JobStore) -> str:
-    id = store.create(a_request(**HOOK)).id
+def ended(store: JobStore, url: str = "https://receiver.example/hook") -> str:
+    id = store.create(a_request(webhook={"url": url})).id
     store.cancel(id)
     return id
 
 
 def make_due(store: JobStore, id: str) -> None:
     assert store.redis.zadd(keys.DELIVERIES, {id: 0}, xx=True, ch=True)
+
+
+def claimed(deliveries: Deliveries, *busy: str) -> str | None:
+    claim = deliveries.claim(busy)
+    return claim.id if claim else None
 
 
 def delivery(store: JobStore, id: str) -> Delivery:
@@ -44,10 +49,10 @@ def delivery(store: JobStore, id: str) -> Delivery:
 def test_every_end_of_a_run_makes_its_webhook_due(store: JobStore, deliveries: Deliveries, status: Status) -> None:
     id = store.create(a_request(**HOOK)).id
     attempt = store.start(id, "worker")
-    assert attempt is not None and deliveries.claim() is None
+    assert attempt is not None and claimed(deliveries) is None
     store.finish(id, attempt.token, status)
     store.finish(id, attempt.token, status)  # the report came twice
-    assert (deliveries.claim(), deliveries.claim()) == (id, None)
+    assert (claimed(deliveries), claimed(deliveries)) == (id, None)
 
 
 def test_canceled_and_expired_while_it_waited_too(store: JobStore, deliveries: Deliveries) -> None:
@@ -55,21 +60,40 @@ def test_canceled_and_expired_while_it_waited_too(store: JobStore, deliveries: D
     store.cancel(canceled)
     store.redis.hset(keys.generation(expired), "deadline_at", "1")
     store.expire(expired)
-    assert {deliveries.claim(), deliveries.claim()} == {canceled, expired}
+    assert {claimed(deliveries), claimed(deliveries)} == {canceled, expired}
 
 
 def test_who_asked_for_none_makes_none_due(store: JobStore, deliveries: Deliveries) -> None:
     record = store.create(a_request())
     store.cancel(record.id)
     assert record.delivery is None
-    assert deliveries.claim() is None
+    assert claimed(deliveries) is None
 
 
 def test_one_that_is_claimed_is_found_again_when_nobody_settles_it(store: JobStore, deliveries: Deliveries) -> None:
     id = ended(store)
-    assert (deliveries.claim(), deliveries.claim()) == (id, None)
+    assert (claimed(deliveries), claimed(deliveries)) == (id, None)
     make_due(store, id)  # the claim is over
-    assert deliveries.claim() == id
+    assert claimed(deliveries) == id
+
+
+def test_receivers_that_are_busy_are_passed_over(store: JobStore, deliveries: Deliveries) -> None:
+    first, second = ended(store), ended(store, "https://other.example:8443/hook")
+    assert claimed(deliveries, "receiver.example", "other.example:8443") is None
+    assert claimed(deliveries, "receiver.example") == second
+    assert deliveries.claim(["other.example:8443"]) == Claim(first, "receiver.example")
+
+
+def test_a_backlog_of_busy_receivers_hides_nobody(
+    store: JobStore, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.deliveries.LOOK", 3)
+    for _ in range(5):
+        ended(store)
+    other = ended(store, "https://other.example/hook")
+    assert claimed(deliveries, "receiver.example") is None
+    assert claimed(deliveries, "receiver.example") == other
+    assert store.redis.zcard(keys.DELIVERIES) == 6
 
 
 def test_retries_follow_the_schedule_until_it_is_given_up(store: JobStore, deliveries: Deliveries) -> None:
@@ -77,7 +101,7 @@ def test_retries_follow_the_schedule_until_it_is_given_up(store: JobStore, deliv
     waits = []
     while (now := delivery(store, id)).state == "pending":
         make_due(store, id)
-        assert deliveries.claim() == id
+        assert claimed(deliveries) == id
         settled = deliveries.settle(id, now, REFUSAL)
         assert settled == delivery(store, id) and settled.last_attempt_at is not None
         if settled.next_attempt_at:
@@ -105,7 +129,7 @@ def test_a_receiver_may_ask_for_more_time_within_bounds(
 def test_it_is_not_due_before_its_time(store: JobStore, deliveries: Deliveries) -> None:
     id = ended(store)
     deliveries.settle(id, Delivery(), REFUSAL)
-    assert deliveries.claim() is None
+    assert claimed(deliveries) is None
     seconds, _ = store.redis.time()
     assert cast(float, store.redis.zscore(keys.DELIVERIES, id)) > seconds
 
@@ -114,9 +138,8 @@ def test_what_is_settled_stays_so_for_whoever_comes_late(store: JobStore, delive
     id = ended(store)
     assert deliveries.settle(id, Delivery(), Outcome(status=200)) is not None
     assert deliveries.settle(id, Delivery(), REFUSAL) is None
-    deliveries.postpone(id, 0)
     assert delivery(store, id).state == "delivered"
-    assert (deliveries.claim(), store.counters().get("webhook:retried")) == (None, None)
+    assert (claimed(deliveries), store.counters().get("webhook:retried")) == (None, None)
 
 
 def test_a_record_that_has_expired_is_not_brought_back(store: JobStore, deliveries: Deliveries) -> None:
