@@ -8,6 +8,7 @@ from cli.inspect import inspect
 from cli.keys import keys
 from cli.listing import methods, models, openapi
 from cli.up import serve, up, worker
+from cli.webhooks import webhooks
 
 app = typer.Typer(
     name="guidepost",
@@ -20,4 +21,6 @@ app = typer.Typer(
 
 for command in (up, serve, worker, generate, inspect, methods, models, openapi, demo):
     app.command()(command)
+
 app.add_typer(keys, name="keys")
+app.add_typer(webhooks)

@@ -25,7 +25,18 @@ from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
 from service.rates import Rates
-from service.routes import diagnostics, events, generations, guidance, health, images, models, openai, pictures
+from service.routes import (
+    diagnostics,
+    events,
+    generations,
+    guidance,
+    health,
+    images,
+    models,
+    openai,
+    pictures,
+    webhooks,
+)
 from service.tracing import instrument
 
 log = logging.getLogger("guidepost.service")
@@ -40,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary=openapi.SUMMARY,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
+        webhooks=webhooks.router,
     )
     app.state.gateway = gateway
     for noun in (generations, events, images, diagnostics, pictures, guidance, models, openai, health):
@@ -60,7 +72,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway: Gateway = app.state.gateway
     gateway.housekeeper.start()
+    gateway.deliverer.start()
     yield
+    await run_in_threadpool(gateway.deliverer.stop)
     await run_in_threadpool(gateway.housekeeper.stop)
     await run_in_threadpool(gateway.tracing.close)
     await gateway.close()

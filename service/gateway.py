@@ -25,6 +25,7 @@ from jobs.settings import Settings
 from jobs.store import JobStore
 from jobs.tracing import Tracing
 from service.access import KnownKeys
+from service.deliverer import Deliverer
 from service.job import render
 from service.metrics import Metrics
 from service.problems import Refusal, not_found
@@ -46,6 +47,7 @@ class Gateway:
         self.metrics = Metrics(self.store, self.workers)
         self.artifacts = ArtifactStore(settings.artifacts)
         self.housekeeper = Housekeeper(settings, self.artifacts)
+        self.deliverer = Deliverer(settings)
         self.tracing = Tracing(settings, "gateway")
         self.keys = KnownKeys(ApiKeyStore(self.redis))
         self.tenant = ""

@@ -29,6 +29,7 @@ TAGS = {
     "guidance": "What there is to ask for, and what it comes to.",
     "models": "What is served.",
     "openai": "Images as OpenAI's clients ask for them.",
+    "webhooks": "What receivers are sent.",
     "health": "For orchestrators and Prometheus.",
 }
 
@@ -54,6 +55,7 @@ def document(app: FastAPI) -> Json:
             version=VERSION,
             summary=app.summary,
             routes=app.routes,
+            webhooks=app.webhooks.routes,
             tags=[{"name": name, "description": text} for name, text in TAGS.items()],
             separate_input_output_schemas=False,
         )
