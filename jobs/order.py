@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.request import GenerationRequest
@@ -59,6 +60,18 @@ class Terms:
 
 ANYONE = Terms()
 """Where nothing was asked for, and nobody is told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What several generations were ordered as: written with them, kept until the last of them expires."""
+
+    id: str
+    key: str
+    """Of the hash that it is kept in."""
+    index: str
+    """Sorted set that its id goes into."""
+    fields: Mapping[str, str]
 
 
 class Repeated(Exception):

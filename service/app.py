@@ -20,9 +20,25 @@ from service.gateway import Gateway
 from service.middleware import BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, respond, summed_up
-from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
+from service.routes import (
+    comparison_results,
+    comparisons,
+    diagnostics,
+    events,
+    generations,
+    guidance,
+    health,
+    images,
+    models,
+    pictures,
+)
 
 REDIS_RETRY_SECONDS = 2
+NOUNS = (
+    *(generations, events, images, diagnostics, pictures),
+    *(comparisons, comparison_results),
+    *(guidance, models, health),
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -36,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.gateway = gateway
-    for noun in (generations, events, images, diagnostics, pictures, guidance, models, health):
+    for noun in NOUNS:
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
     app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost

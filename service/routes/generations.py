@@ -88,12 +88,12 @@ async def get_generation(
 ) -> Response:
     """The generation as it stands, at once or when there is something new."""
     record = await run_in_threadpool(shared.record, id)
-    if wait and if_none_match and known(record, if_none_match):
+    if wait and if_none_match and known(etag(record), if_none_match):
         record = await changed(shared, record, wait)
     elif wait and not if_none_match:
         record = await ended(shared, record, wait)
     headers = {"ETag": etag(record), "Cache-Control": "private, no-cache"}
-    if if_none_match and known(record, if_none_match):
+    if if_none_match and known(etag(record), if_none_match):
         return Response(status_code=304, headers=headers)
     job = await run_in_threadpool(shared.render, record)
     return Response(job.model_dump_json(), headers=headers, media_type="application/json")
