@@ -7,7 +7,7 @@ TORCH  := 2.13.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test check bench train spec pictures lock clean
+.PHONY: help install demo test fuzz check bench train spec pictures lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -27,6 +27,9 @@ demo: install    ## the service, real generations, a grid and a plot; stops what
 
 test: install    ## the whole suite
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: install    ## schemathesis over the whole OpenAPI document, all checks on
+	$(BIN)/python -m tests.service.fuzz $(ARGS)
 
 check: install   ## lint, types, floors
 	$(BIN)/ruff check .

@@ -94,8 +94,18 @@ async def _http(request: Request, error: Any) -> Response:
         405: f"{request.method} is not allowed at {request.url.path}",
     }
     detail = details.get(error.status_code, str(error.detail))
-    refusal = Refusal(error.status_code, code_of(error.status_code), detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        headers["Allow"] = _allowed(request, headers["Allow"])
+    refusal = Refusal(error.status_code, code_of(error.status_code), detail, headers=headers)
     return respond(request, refusal)
+
+
+def _allowed(request: Request, found: str) -> str:
+    """Every method that the document has at this path; `found` are those of the first route that matched."""
+    route = request.scope.get("route")
+    documented = request.app.openapi()["paths"].get(getattr(route, "path", None), {})
+    return ", ".join(sorted(method.upper() for method in documented)) or found
 
 
 async def _redis_away(request: Request, error: Any) -> Response:

@@ -12,6 +12,7 @@ from service.pointers import shown
 from service.problems import Refusal, invalid
 
 MAX_WAIT_SECONDS = 60
+CANCEL_AFTER_PATTERN = r"^([0-9]{1,7}(?:\.[0-9]{1,6})?)([smh]?)$"
 MAX_CANCEL_AFTER_SECONDS = 7 * 86_400
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -60,7 +61,7 @@ def cancel_after_seconds(text: str | None) -> float | None:
     """N of `Cancel-After: Ns` (or Nm, Nh; N alone is seconds), or a refusal with 422; None when it is not given."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)([smh]?)", text.strip())
+    found = re.fullmatch(CANCEL_AFTER_PATTERN, text)
     seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
     if not 0 < seconds <= MAX_CANCEL_AFTER_SECONDS:
         detail = f"Cancel-After = {shown(text)}: a time such as 90s, 5m or 1h, above 0 and at most 168h"

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from jobs.ids import is_id
+from jobs.ids import ID, is_id
 from jobs.order import Terms
 from jobs.record import Status
 from jobs.request import GenerationRequest
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
 from service.job import etag, known, path
-from service.negotiation import MAX_WAIT_SECONDS, cancel_after_seconds, wait_seconds
+from service.negotiation import CANCEL_AFTER_PATTERN, MAX_WAIT_SECONDS, cancel_after_seconds, wait_seconds
 from service.pointers import shown
 from service.problems import invalid, responses
 from service.schemas import Generation, GenerationList
@@ -52,7 +52,10 @@ async def create_generation(
     shared: Shared,
     prefer: Annotated[str | None, Header(alias="Prefer", description=PREFER)] = None,
     idempotency_key: IdempotencyKey = None,
-    cancel_after: Annotated[str | None, Header(alias="Cancel-After", description=CANCEL_AFTER)] = None,
+    cancel_after: Annotated[
+        str | None,
+        Header(alias="Cancel-After", description=CANCEL_AFTER, json_schema_extra={"pattern": CANCEL_AFTER_PATTERN}),
+    ] = None,
 ) -> Response:
     """Post a prompt and a guidance spec. Nothing is queued that a worker would refuse."""
     terms = Terms(
@@ -105,7 +108,9 @@ async def get_generation(
 def list_generations(
     shared: Shared,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    after: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    after: Annotated[
+        str | None, Query(description="`next_cursor` of the page before", json_schema_extra={"pattern": ID})
+    ] = None,
     status: Annotated[Status | None, Query(description="only those in this status")] = None,
 ) -> GenerationList:
     """Generations, newest first."""

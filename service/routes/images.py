@@ -36,7 +36,7 @@ HEADERS = {
             "headers": HEADERS,
         },
         304: {"description": "Unchanged since the ETag in If-None-Match"},
-        **responses(404, 406, 410, 503),
+        **responses(404, 406, 409, 410, 503),
     },
 )
 def get_image(
@@ -83,6 +83,6 @@ def _image(record: Record, index: int) -> StoredImage:
         if image.index == index:
             return image
     if not record.terminal:
-        raise Refusal(404, "not_ready", f"generation {record.id} is {record.status}: it has no images yet")
+        raise Refusal(409, "not_ready", f"generation {record.id} is {record.status}: it has no images yet")
     detail = f"generation {record.id}, which {record.status}, has no image {index}; it has {len(record.images)}"
     raise Refusal(404, "not_found", detail)

@@ -31,7 +31,7 @@ HEADERS = {"ETag": {"schema": {"type": "string"}}, "Cache-Control": {"schema": {
             "headers": HEADERS,
         },
         304: {"description": "Unchanged since the ETag in If-None-Match"},
-        **responses(404, 406, 410, 503),
+        **responses(404, 406, 409, 410, 503),
     },
 )
 def get_diagnostics_picture(

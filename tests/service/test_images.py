@@ -42,9 +42,9 @@ def test_unchanged_bytes_are_not_sent_again(client: TestClient, worker: StandIn)
     assert client.get(path, headers={"If-None-Match": '"another"'}).status_code == 200
 
 
-def test_images_of_a_job_that_runs_are_not_ready(client: TestClient) -> None:
+def test_images_of_a_job_that_runs_conflict_with_its_state(client: TestClient) -> None:
     response = client.get(f"/v1/generations/{post(client)['id']}/images/0")
-    assert (response.status_code, response.json()["code"], response.json()["retryable"]) == (404, "not_ready", True)
+    assert (response.status_code, response.json()["code"], response.json()["retryable"]) == (409, "not_ready", True)
 
 
 def test_images_beyond_the_last_are_not_found(client: TestClient, worker: StandIn) -> None:
