@@ -59,7 +59,7 @@ def _label(values: Mapping[str, str]) -> str:
 
 def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Every value inside, as shown; lists of plain values are values."""
-    if isinstance(node, Mapping) and node:
+    if isinstance(node, Mapping):
         for name, inner in node.items():
             yield from _leaves(inner, (*path, str(name)))
     elif isinstance(node, list) and any(isinstance(inner, Mapping | list) for inner in node):

@@ -79,9 +79,9 @@ def _note(record: Record) -> str:
 
 
 def refuse_empty(comparison: Comparison) -> None:
-    """A refusal with 404 when no generation has succeeded."""
+    """A refusal with 409 when no generation has succeeded yet, with 404 when none will."""
     if any(record.status == Status.SUCCEEDED for record in comparison.records):
         return
     if comparison.terminal:
         raise Refusal(404, "not_found", f"comparison {comparison.id} {comparison.status}: it has no images")
-    raise Refusal(404, "not_ready", f"comparison {comparison.id} is {comparison.status}: it has no images yet")
+    raise Refusal(409, "not_ready", f"comparison {comparison.id} is {comparison.status}: it has no images yet")

@@ -99,7 +99,9 @@ def plot_lines(lines: Sequence[Line], format: str) -> bytes:
     panels = [(title, names) for title, names in PANELS if any(_known(lines, name) for name in names)]
     rows = max(1, -(-len(panels) // PER_ROW))
     with _lock, matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, 0.9 + 2.1 * rows), layout="constrained")
+        handles, columns = _legend(lines)
+        height = 0.7 + 2.1 * rows + 0.18 * -(-len(handles) // columns)
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         grid = figure.subplots(rows, PER_ROW, sharex=True, squeeze=False).flat
         for axes, (title, names) in zip(grid, panels, strict=False):
             _panel(axes, title, names, lines)
@@ -109,7 +111,8 @@ def plot_lines(lines: Sequence[Line], format: str) -> bytes:
         for axes in lowest:
             axes.set_xlabel("step")
             axes.tick_params(labelbottom=True)
-        _legend(figure, lines)
+        if handles:
+            figure.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, handlelength=2.4)
         return _bytes(figure, format)
 
 
@@ -151,16 +154,14 @@ def _known(lines: Sequence[Line], name: str) -> bool:
     return any(value is not None for line in lines for value in line.columns.get(name, ()))
 
 
-def _legend(figure: Figure, lines: Sequence[Line]) -> None:
-    """Above the plots, in as many columns as the labels leave room for."""
+def _legend(lines: Sequence[Line]) -> tuple[list[Line2D], int]:
+    """One entry for each look, and in how many columns they have room."""
     first = {line.place: line for line in reversed(lines)}
     shown = [first[place] for place in sorted(first)]
     handles = [Line2D([], [], **line.look, label=_shortened(line.label)) for line in shown]
-    if handles:
-        face = font(round(_STYLE["font.size"] * DPI / 72))
-        widest = max(face.getlength(str(handle.get_label())) for handle in handles) + BESIDE_LABEL
-        columns = max(1, min(4, int(WIDTH * DPI / widest)))
-        figure.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, handlelength=2.4)
+    face = font(round(_STYLE["font.size"] * DPI / 72))
+    widest = max((face.getlength(str(handle.get_label())) for handle in handles), default=0) + BESIDE_LABEL
+    return handles, max(1, min(4, int(WIDTH * DPI / widest)))
 
 
 def _shortened(label: str) -> str:

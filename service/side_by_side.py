@@ -27,7 +27,7 @@ def side_by_side(gateway: Gateway, comparison: Comparison) -> ComparedDiagnostic
     measured = [(label, record) for label, record in pairs if record.status == Status.SUCCEEDED]
     if not measured and not comparison.terminal:
         detail = f"comparison {comparison.id} is {comparison.status}: nothing has been measured yet"
-        raise Refusal(404, "not_ready", detail)
+        raise Refusal(409, "not_ready", detail)
     if not measured:
         raise Refusal(404, "not_recorded", f"comparison {comparison.id} has none: it {comparison.status}")
     documents = [(label, record, stored_document(gateway, record)) for label, record in measured]

@@ -37,7 +37,7 @@ HEADERS = {"ETag": {"schema": {"type": "string"}}, "Cache-Control": {"schema": {
             "headers": HEADERS,
         },
         304: {"description": "Unchanged since the ETag in If-None-Match"},
-        **responses(404, 406, 410, 503),
+        **responses(404, 406, 409, 410, 503),
     },
 )
 def get_comparison_image(
@@ -93,7 +93,7 @@ def _drawn(shared: Gateway, comparison: Comparison, format: str) -> bytes:
                 OCTETS: BINARY,
             },
         },
-        **responses(404, 406, 410, 503),
+        **responses(404, 406, 409, 410, 503),
     },
 )
 def get_comparison_diagnostics(id: str, shared: Shared, accept: Accept = None) -> Response:

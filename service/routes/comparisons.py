@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from jobs.comparison_request import ComparisonRequest
-from jobs.ids import is_id
+from jobs.ids import ID, is_id
 from jobs.order import Terms
 from service.comparing import accepted, found
 from service.comparison import etag, path, render
@@ -17,7 +17,7 @@ from service.comparison_schemas import Comparison, ComparisonList
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
 from service.job import known
-from service.negotiation import MAX_WAIT_SECONDS, cancel_after_seconds, wait_seconds
+from service.negotiation import CANCEL_AFTER_PATTERN, MAX_WAIT_SECONDS, cancel_after_seconds, wait_seconds
 from service.pointers import shown
 from service.problems import invalid, responses
 from service.routes.generations import CANCEL_AFTER, PREFER, WAIT
@@ -50,7 +50,10 @@ async def create_comparison(
     shared: Shared,
     prefer: Annotated[str | None, Header(alias="Prefer", description=PREFER)] = None,
     idempotency_key: IdempotencyKey = None,
-    cancel_after: Annotated[str | None, Header(alias="Cancel-After", description=CANCEL_AFTER)] = None,
+    cancel_after: Annotated[
+        str | None,
+        Header(alias="Cancel-After", description=CANCEL_AFTER, json_schema_extra={"pattern": CANCEL_AFTER_PATTERN}),
+    ] = None,
 ) -> Response:
     """Post one prompt, and guidance specs or a grid of parameters to run it under. All are queued, or none."""
     terms = Terms(
@@ -101,7 +104,9 @@ async def get_comparison(
 def list_comparisons(
     shared: Shared,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    after: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    after: Annotated[
+        str | None, Query(description="`next_cursor` of the page before", json_schema_extra={"pattern": ID})
+    ] = None,
 ) -> ComparisonList:
     """Comparisons, newest first."""
     if after is not None and not is_id(after):

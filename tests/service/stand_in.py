@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from PIL import Image
 
 from jobs.artifacts import ArtifactStore, diagnostics_key, image_key, picture_key
 from jobs.record import Failure, Status, StoredImage, Usage
@@ -52,7 +55,7 @@ class StandIn:
         assert self.store.finish(id, attempt.token, Status.FAILED, reason="non_finite", error=failure)
 
     def keep(self, id: str, index: int, seed: int, format: str) -> StoredImage:
-        data = picture(seed)
+        data = picture(seed, format)
         self.artifacts.put(image_key(id, index, format), data)
         sha256 = hashlib.sha256(data).hexdigest()
         return StoredImage(index=index, seed=seed, sha256=sha256, width=64, height=64, format=format)
@@ -88,9 +91,11 @@ class StandIn:
                 act(job.decode().rpartition("-")[0])
 
 
-def picture(seed: int) -> bytes:
-    """The bytes of an image; nothing here looks into them."""
-    return f"image of seed {seed}".encode()
+def picture(seed: int, format: str = "png") -> bytes:
+    """The bytes of an image: one colour, which its seed decides."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), (seed % 256, seed // 256 % 256, 128)).save(buffer, format)
+    return buffer.getvalue()
 
 
 def sheet(index: int) -> bytes:
