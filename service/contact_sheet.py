@@ -21,6 +21,8 @@ NARROWEST = 480
 SHAPE = 1.5
 """Width to height that a sheet without rows of its own tries to have."""
 MOST_LINES = 6
+OPTIONS: dict[str, dict[str, Any]] = {"png": {}, "webp": {"quality": 90}, "jpeg": {"quality": 92}}
+"""Of Pillow's encoders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +52,28 @@ class Sheet:
 def draw(sheet: Sheet, format: str) -> bytes:
     """The sheet as the bytes of a file; `format` is png, webp or jpeg."""
     buffer = io.BytesIO()
-    options: dict[str, dict[str, Any]] = {
-        "png": {"optimize": True},
-        "webp": {"quality": 90, "method": 4},
-        "jpeg": {"quality": 92},
-    }
-    _Drawing(sheet).image().save(buffer, format, **options[format])
+    composed(sheet).save(buffer, format, **OPTIONS[format])
     return buffer.getvalue()
+
+
+def composed(sheet: Sheet) -> Image.Image:
+    """The sheet as an image. No text is wider than its place, nothing lies on anything else."""
+    return _Drawing(sheet).image()
+
+
+def enlarged(size: tuple[int, int]) -> tuple[int, int]:
+    """Small pictures are shown larger, by whole numbers."""
+    times = max(1, math.ceil(SMALLEST / size[0]))
+    return times * size[0], times * size[1]
 
 
 def across(count: int, size: tuple[int, int]) -> int:
     """How many columns bring `count` tiles closest to the shape wanted, with few places left over."""
+    width, height = enlarged(size)
 
     def cost(columns: int) -> float:
         rows = math.ceil(count / columns)
-        shape = columns * size[0] / (rows * (size[1] + 2 * TEXT_SIZE))
+        shape = columns * width / (rows * (height + 2 * TEXT_SIZE))
         return abs(math.log(shape / SHAPE)) + 1.5 * (rows * columns - count) / count
 
     return min(range(1, count + 1), key=cost)
@@ -94,11 +103,9 @@ class _Drawing:
         self.captions = [wrapped(tile.caption, self.text, self.width, MOST_LINES) for tile in sheet.tiles]
 
     def _tile(self) -> tuple[int, int]:
-        """Small pictures are enlarged by whole numbers, large ones made to fit."""
-        width, height = self.sheet.size
-        longest = min(LARGEST, ROOM[0] // self.across, ROOM[1] // self.down)
-        enlarged = max(1, math.ceil(SMALLEST / width))
-        scale = min(enlarged, longest / max(width, height))
+        width, height = enlarged(self.sheet.size)
+        most = min(LARGEST, ROOM[0] // self.across, ROOM[1] // self.down)
+        scale = min(1.0, most / max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     def _header_width(self) -> int:
@@ -156,8 +163,8 @@ class _Drawing:
     def _scaled(self, data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data)) as file:
             picture = file.convert("RGB")
-        enlarged = self.width >= picture.width
-        smoothing = Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
+        smaller = self.width < picture.width
+        smoothing = Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
         return picture.resize((self.width, self.height), smoothing)
 
     def _lines(
