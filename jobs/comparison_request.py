@@ -61,7 +61,7 @@ class ComparedSpec(BaseModel):
     label: Name | None = Field(None, description="its name in pictures and tables; null: what varies between the specs")
     guidance: Unchecked[GuidanceSpec] = Field(default_factory=GuidanceSpec)
     sampler: Unchecked[AnySampler] = Field(default_factory=DDIM)
-    negative_prompt: Unchecked[str] = Field("", description="what to move away from; text-conditional models")
+    negative_prompt: str = Field("", max_length=4000, description="what to move away from; text-conditional models")
 
 
 class ComparisonRequest(GenerationRequest):

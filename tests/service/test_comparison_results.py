@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from jobs import keys
 from jobs.artifacts import prefix, sheet_key
 from jobs.housekeeping import Housekeeper
 from jobs.settings import Settings
@@ -86,7 +87,7 @@ def test_a_sheet_goes_when_the_images_go(client: TestClient, worker: StandIn, se
     run(worker, comparison)
     client.get(comparison["links"]["image"])
     assert worker.artifacts.get(sheet_key(comparison["id"], "png"))
-    worker.store.redis.execute_command("ZADD", "guidepost:stored", "XX", 0, comparison["id"])  # as if it were time
+    worker.store.redis.zadd(keys.STORED, {comparison["id"]: 0}, xx=True)  # as if it were time
     Housekeeper(settings, worker.artifacts).tidy()
     assert worker.artifacts.get(sheet_key(comparison["id"], "png")) is None
 

@@ -45,7 +45,11 @@ def shas(generation: dict[str, Any]) -> list[str]:
 
 
 def test_each_generation_is_the_same_alone_and_all_begin_from_the_same_noise(client: TestClient) -> None:
-    specs = [{"guidance": STRONG}, {"guidance": NEUTRAL}, {"sampler": {"type": "euler", "steps": 3}}]
+    specs: list[dict[str, Any]] = [
+        {"guidance": STRONG},
+        {"guidance": NEUTRAL},
+        {"sampler": {"type": "euler", "steps": 3}},
+    ]
     comparison = finished(client, "/v1/comparisons", BASE | {"n": 2, "specs": specs})
     strong, neutral, euler = comparison["generations"]
     for spec, generation in zip(specs, comparison["generations"], strict=True):
