@@ -82,6 +82,11 @@ class Comparison:
         return min(_known(record.expires_at for record in self.records)) if self.terminal else None
 
     @property
+    def expired(self) -> bool:
+        """Whether stored bytes may be gone."""
+        return any(record.expired for record in self.records)
+
+    @property
     def version(self) -> str:
         """Another one whenever something has happened to one of them."""
         state = ",".join(f"{record.seq}-{record.nfe_done}" for record in self.records)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.request import GenerationRequest
 
@@ -28,6 +30,17 @@ class Order:
     def crew(self) -> str:
         """The models that one worker must serve to run it, a line each."""
         return "\n".join(sorted({self.request.model, *self.request.guidance.companions}))
+
+    def fields(self, id: str) -> dict[str, str]:
+        """Of the record, as it is created."""
+        return {
+            "id": id,
+            "request": self.request.model_dump_json(),
+            "steps": str(self.request.sampler.steps),
+            "nfe_total": str(self.nfe_total),
+            "rank": str(self.rank),
+            "crew": self.crew,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +67,6 @@ class Terms:
     """Seconds after which it ends wherever it stands: expired if it waits, canceled if it runs."""
     max_active: int | None = None
     """Generations that the tenant may have queued and running, these included."""
-    traceparent: str | None = None
-    """W3C trace context of the request that made it."""
 
 
 ANYONE = Terms()
@@ -72,6 +83,11 @@ class Parent:
     index: str
     """Sorted set that its id goes into."""
     fields: Mapping[str, str]
+
+    def above(self, generations: Sequence[str]) -> dict[str, Any]:
+        """As it is written: what it has of its own, and the ids of its generations."""
+        fields = {"id": self.id, "generations": json.dumps(generations), **self.fields}
+        return {"id": self.id, "key": self.key, "index": self.index, "fields": fields}
 
 
 class Repeated(Exception):

@@ -30,12 +30,17 @@ class Output(BaseModel):
 
     format: Literal["png", "webp", "jpeg"] = "png"
     previews: int = Field(0, ge=0, le=16, description="preview images per image on the way, as events")
+    embed: bool = Field(
+        True,
+        description="whether each file holds the request that makes its image again, without metadata and without "
+        "pictures, of which it holds the sha256; left out where it takes more than 60 KiB",
+    )
 
 
 class GenerationRequest(BaseModel):
     """A generation. Only `prompt` (or `label`) is required; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # errors get logged
 
     model: str = Field("shapes", min_length=1, max_length=200, description="a model of GET /v1/models")
     prompt: str | None = Field(None, max_length=4000, description="what to show; text-conditional models")

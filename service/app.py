@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,11 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from jobs.artifacts import StorageAway
 from jobs.connection import AWAY
 from jobs.settings import Settings
+from jobs.version import VERSION
 from service import openapi
 from service.gateway import Gateway
-from service.middleware import BodyLimit, Frame
+from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, respond, summed_up
 from service.routes import (
@@ -32,8 +35,12 @@ from service.routes import (
     models,
     pictures,
 )
+from service.tracing import instrument
+
+log = logging.getLogger("guidepost.service")
 
 REDIS_RETRY_SECONDS = 2
+STORAGE_RETRY_SECONDS = 10
 NOUNS = (
     *(generations, events, images, diagnostics, pictures),
     *(comparisons, comparison_results),
@@ -46,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     gateway = Gateway(settings or Settings())
     app = FastAPI(
         title=openapi.TITLE,
-        version=openapi.VERSION,
+        version=VERSION,
         summary=openapi.SUMMARY,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
@@ -55,10 +62,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for noun in NOUNS:
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
-    app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost
+    app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
     for error, handler in HANDLERS.items():
         app.add_exception_handler(error, handler)
     openapi.install(app)
+    instrument(app, gateway.tracing, PROBES)
     return app
 
 
@@ -68,6 +76,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway.housekeeper.start()
     yield
     await run_in_threadpool(gateway.housekeeper.stop)
+    await run_in_threadpool(gateway.tracing.close)
     await gateway.close()
 
 
@@ -115,10 +124,17 @@ async def _redis_away(request: Request, error: Any) -> Response:
     return respond(request, Refusal(503, "redis_away", detail, retry_after=REDIS_RETRY_SECONDS))
 
 
+async def _storage_away(request: Request, error: Any) -> Response:
+    log.error("request %s: the store of images: %s", request.state.request_id, error)
+    detail = "the store of images cannot be used; the log has the reason under the request id"
+    return respond(request, Refusal(503, "storage_away", detail, retry_after=STORAGE_RETRY_SECONDS))
+
+
 Handler = Callable[[Request, Any], Any]
 HANDLERS: dict[type[Exception], Handler] = {
     Refusal: _refused,
     RequestValidationError: _invalid,
     HTTPException: _http,
     **dict.fromkeys(AWAY, _redis_away),
+    StorageAway: _storage_away,
 }

@@ -6,10 +6,11 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw
 
+from jobs.encoding import encode
 from service.lettering import Font, font, wrapped
 
 INK, FAINT, PAPER, EMPTY = "#1f2937", "#6b7280", "#ffffff", "#e5e7eb"
@@ -21,8 +22,6 @@ NARROWEST = 480
 SHAPE = 1.5
 """Width to height that a sheet without rows of its own tries to have."""
 MOST_LINES = 6
-OPTIONS: dict[str, dict[str, Any]] = {"png": {}, "webp": {"quality": 90}, "jpeg": {"quality": 92}}
-"""Of Pillow's encoders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,7 @@ class Sheet:
 
 def draw(sheet: Sheet, format: str) -> bytes:
     """The sheet as the bytes of a file; `format` is png, webp or jpeg."""
-    buffer = io.BytesIO()
-    composed(sheet).save(buffer, format, **OPTIONS[format])
-    return buffer.getvalue()
+    return encode(np.asarray(composed(sheet)), format)
 
 
 def composed(sheet: Sheet) -> Image.Image:

@@ -1,4 +1,4 @@
-"""What a client wants: the headers Accept, Prefer and Cancel-After."""
+"""What a client wants, and what it has: the headers Accept, If-None-Match, Prefer and Cancel-After."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ MAX_WAIT_SECONDS = 60
 CANCEL_AFTER_PATTERN = r"^([0-9]{1,7}(?:\.[0-9]{1,6})?)([smh]?)$"
 MAX_CANCEL_AFTER_SECONDS = 7 * 86_400
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?", re.ASCII)
+"""RFC 9110, 12.4.2. Anything else is read as 0: not wanted."""
+ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 Accept = Annotated[str | None, Header(include_in_schema=False)]
 """OpenAPI says what is offered under the responses, and ignores a parameter of this name."""
@@ -33,12 +37,9 @@ def choose(accept: str | None, offers: Sequence[str]) -> str:
 
 
 def _range(part: str) -> tuple[str, float]:
-    media, *parameters = (piece.strip() for piece in part.split(";"))
+    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
     quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-    try:
-        return media.lower(), float(quality)
-    except ValueError:
-        return media.lower(), 0.0
+    return media, float(quality) if QUALITY.fullmatch(quality) else 0.0
 
 
 def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
@@ -47,6 +48,13 @@ def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
         if found := [quality for media, quality in ranges if media == pattern]:
             return max(found)
     return 0.0
+
+
+def unchanged(etag: str, if_none_match: str | None) -> bool:
+    """Whether the client has this representation already (RFC 9110, 13.1.2): weak tags count as strong ones."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or etag.removeprefix("W/") in ENTITY_TAG.findall(if_none_match)
 
 
 def wait_seconds(prefer: str | None) -> int | None:

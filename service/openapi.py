@@ -10,12 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from guidance.registry import UNIONS, members
+from jobs.version import VERSION
 from service.event_schemas import Event
 from service.problems import Problem
 
 TITLE = "Guidepost"
-VERSION = "0.1.0"
-"""Of the project, as in pyproject.toml."""
 SUMMARY = "Samples diffusion models under many guidance methods."
 REF = "#/components/schemas/"
 TAGS = {
@@ -44,7 +43,7 @@ def document(app: FastAPI) -> Json:
     if app.openapi_schema is None:
         derived = get_openapi(
             title=app.title,
-            version=app.version,
+            version=VERSION,
             summary=app.summary,
             routes=app.routes,
             tags=[{"name": name, "description": text} for name, text in TAGS.items()],

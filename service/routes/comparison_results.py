@@ -8,24 +8,23 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header
 from starlette.responses import Response
 
-from jobs.artifacts import CONTENT_TYPES, sheet_key
+from jobs.artifacts import sheet_key
 from jobs.comparison import Comparison
 from service.comparing import found
 from service.comparison_schemas import ComparedDiagnostics
 from service.comparison_sheet import refuse_empty, sheet
 from service.gateway import Gateway, gateway
-from service.negotiation import Accept, choose
+from service.negotiation import Accept, choose, unchanged
 from service.problems import Refusal, responses
-from service.routes.images import BINARY, MEDIA_TYPES, OCTETS, lasting, unchanged
+from service.routes.images import BINARY, FORMATS, HEADERS, OCTETS, expired, lasting
 
 router = APIRouter(tags=["comparisons"])
 Shared = Annotated[Gateway, Depends(gateway)]
 
-FORMATS = {media_type: name for name, media_type in CONTENT_TYPES.items() if name in ("png", "webp", "jpeg")}
 JSON, CSV, PNG, SVG = "application/json", "text/csv", "image/png", "image/svg+xml"
-HEADERS = {"ETag": {"schema": {"type": "string"}}, "Cache-Control": {"schema": {"type": "string"}}}
 
 
+@router.head("/v1/comparisons/{id}/image", include_in_schema=False)
 @router.get(
     "/v1/comparisons/{id}/image",
     operation_id="getComparisonImage",
@@ -33,8 +32,8 @@ HEADERS = {"ETag": {"schema": {"type": "string"}}, "Cache-Control": {"schema": {
     responses={
         200: {
             "description": "Images with their labels, in rows and columns; grey where one has none, with the reason",
-            "content": dict.fromkeys(MEDIA_TYPES, BINARY),
-            "headers": HEADERS,
+            "content": dict.fromkeys([*FORMATS, OCTETS], BINARY),
+            "headers": {name: HEADERS[name] for name in ("ETag", "Cache-Control", "Vary")},
         },
         304: {"description": "Unchanged since the ETag in If-None-Match"},
         **responses(404, 406, 409, 410, 503),
@@ -47,22 +46,24 @@ def get_comparison_image(
     if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
 ) -> Response:
     """A labelled grid of all images: a row for each spec and a column for each seed, or the axes of a grid of two."""
-    media_type = choose(accept, MEDIA_TYPES)
+    media_type = choose(accept, [*FORMATS, OCTETS])
     media_type = PNG if media_type == OCTETS else media_type
     comparison = found(shared, id)
     refuse_empty(comparison)
     headers = _headers(shared, comparison, media_type)
-    if unchanged(headers, if_none_match):
+    if comparison.expired:
+        raise expired(f"an image of comparison {id}")
+    if unchanged(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(_drawn(shared, comparison, FORMATS[media_type]), media_type=media_type, headers=headers)
 
 
 def _headers(shared: Gateway, comparison: Comparison, media_type: str) -> dict[str, str]:
     """The picture changes until all of it has ended."""
-    tag = hashlib.sha256(f"{comparison.id} {comparison.version} {media_type}".encode()).hexdigest()
+    tag = f'"{hashlib.sha256(f"{comparison.id} {comparison.version} {media_type}".encode()).hexdigest()}"'
     if comparison.terminal:
         return lasting(shared, tag)
-    return {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache", "Vary": "Accept"}
+    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
 
 
 def _drawn(shared: Gateway, comparison: Comparison, format: str) -> bytes:

@@ -16,8 +16,13 @@ from service.comparison import etag, path, render
 from service.comparison_schemas import Comparison, ComparisonList
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
-from service.job import known
-from service.negotiation import CANCEL_AFTER_PATTERN, MAX_WAIT_SECONDS, cancel_after_seconds, wait_seconds
+from service.negotiation import (
+    CANCEL_AFTER_PATTERN,
+    MAX_WAIT_SECONDS,
+    cancel_after_seconds,
+    unchanged,
+    wait_seconds,
+)
 from service.pointers import shown
 from service.problems import invalid, responses
 from service.routes.generations import CANCEL_AFTER, PREFER, WAIT
@@ -88,12 +93,12 @@ async def get_comparison(
 ) -> Response:
     """The comparison as it stands, at once or when there is something new."""
     comparison = await run_in_threadpool(found, shared, id)
-    if wait and if_none_match and known(etag(comparison), if_none_match):
+    if wait and unchanged(etag(comparison), if_none_match):
         comparison = await any_changed(shared, comparison, wait)
     elif wait and not if_none_match:
         comparison = await all_ended(shared, comparison, wait)
     headers = {"ETag": etag(comparison), "Cache-Control": "private, no-cache"}
-    if if_none_match and known(etag(comparison), if_none_match):
+    if unchanged(etag(comparison), if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(render(comparison).model_dump_json(), headers=headers, media_type="application/json")
 

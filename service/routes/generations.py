@@ -14,8 +14,14 @@ from jobs.record import Status
 from jobs.request import GenerationRequest
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
-from service.job import etag, known, path
-from service.negotiation import CANCEL_AFTER_PATTERN, MAX_WAIT_SECONDS, cancel_after_seconds, wait_seconds
+from service.job import etag, path
+from service.negotiation import (
+    CANCEL_AFTER_PATTERN,
+    MAX_WAIT_SECONDS,
+    cancel_after_seconds,
+    unchanged,
+    wait_seconds,
+)
 from service.pointers import shown
 from service.problems import invalid, responses
 from service.schemas import Generation, GenerationList
@@ -91,12 +97,12 @@ async def get_generation(
 ) -> Response:
     """The generation as it stands, at once or when there is something new."""
     record = await run_in_threadpool(shared.record, id)
-    if wait and if_none_match and known(etag(record), if_none_match):
+    if wait and unchanged(etag(record), if_none_match):
         record = await changed(shared, record, wait)
     elif wait and not if_none_match:
         record = await ended(shared, record, wait)
     headers = {"ETag": etag(record), "Cache-Control": "private, no-cache"}
-    if if_none_match and known(etag(record), if_none_match):
+    if unchanged(etag(record), if_none_match):
         return Response(status_code=304, headers=headers)
     job = await run_in_threadpool(shared.render, record)
     return Response(job.model_dump_json(), headers=headers, media_type="application/json")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from jobs import keys
-from jobs.artifacts import ArtifactStore, image_key
+from jobs.artifacts import ArtifactStore, StorageAway, image_key
 from jobs.housekeeping import Housekeeper
 from jobs.order import Terms
 from jobs.record import Status
 from jobs.settings import Settings
 from jobs.store import JobStore
 from tests.jobs.requests import a_request
+from tests.s3 import make_bucket
 
 
 @pytest.fixture
@@ -66,6 +67,21 @@ def test_bytes_are_removed_when_they_expire_and_the_record_stays(
     assert artifacts.get(image_key(expired, 0)) is None
     assert status(store, expired)[0] == Status.CANCELED
     assert store.redis.zrange(keys.STORED, 0, -1) == [kept.encode()]
+
+
+def test_what_cannot_be_removed_from_an_object_store_stays_due(store: JobStore, settings: Settings, s3: int) -> None:
+    artifacts = ArtifactStore("s3://bucket/prefix")
+    housekeeper = Housekeeper(settings, artifacts)
+    id = store.create(a_request()).id
+    store.redis.zadd(keys.STORED, {id: 1.0})
+    with pytest.raises(StorageAway):
+        housekeeper.tidy()
+    assert store.redis.zrange(keys.STORED, 0, -1) == [id.encode()]
+    make_bucket(s3, "bucket")
+    artifacts.put(image_key(id, 0), b"bytes")
+    housekeeper.tidy()
+    assert artifacts.get(image_key(id, 0)) is None
+    assert store.redis.zcard(keys.STORED) == 0
 
 
 def test_one_housekeeper_has_a_round(housekeeper: Housekeeper, settings: Settings, artifacts: ArtifactStore) -> None:

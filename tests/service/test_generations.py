@@ -57,7 +57,7 @@ def test_a_job_that_waits(client: TestClient) -> None:
             "reuse": None,
         },
         "source": None,
-        "output": {"format": "png", "previews": 0},
+        "output": {"format": "png", "previews": 0, "embed": True},
         "diagnostics": "summary",
         "priority": "normal",
         "metadata": {"project": "x"},

@@ -40,6 +40,8 @@ def test_a_picture_is_a_png_that_lasts(client: TestClient, job: dict[str, Any]) 
     assert (response.status_code, response.headers["Content-Type"]) == (200, "image/png")
     assert response.headers["ETag"] == f'"{hashlib.sha256(sheet(1)).hexdigest()}"'
     assert response.headers["Cache-Control"] == "private, max-age=86400, immutable"
+    head = client.head(f"{job['links']['diagnostics']}/1/segments")
+    assert (head.status_code, head.content, head.headers["ETag"]) == (200, b"", response.headers["ETag"])
     refused = client.get(f"{job['links']['diagnostics']}/1/segments", headers={"Accept": "image/webp"})
     assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
 
