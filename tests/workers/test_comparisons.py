@@ -15,7 +15,13 @@ from tests.workers.process import running_worker
 
 pytestmark = pytest.mark.redis
 
-BASE: dict[str, Any] = {"model": "gaussians", "label": 1, "seed": 3, "sampler": {"type": "ddim", "steps": 4}}
+BASE: dict[str, Any] = {
+    "model": "gaussians",
+    "label": 1,
+    "seed": 3,
+    "sampler": {"type": "ddim", "steps": 4},
+    "output": {"embed": False},  # else each file holds its own spec
+}
 STRONG = {"schedule": {"type": "constant", "weight": 9.0}}
 NEUTRAL = {**STRONG, "correction": [{"type": "rescale", "phi": 0.0}]}
 
