@@ -22,7 +22,7 @@ from service import openapi
 from service.gateway import Gateway
 from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import problem_items
-from service.problems import Refusal, code_of, respond, summed_up
+from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
 from service.routes import (
     comparison_results,
     comparisons,
@@ -33,18 +33,17 @@ from service.routes import (
     health,
     images,
     models,
+    openai,
     pictures,
 )
 from service.tracing import instrument
 
 log = logging.getLogger("guidepost.service")
 
-REDIS_RETRY_SECONDS = 2
-STORAGE_RETRY_SECONDS = 10
 NOUNS = (
     *(generations, events, images, diagnostics, pictures),
     *(comparisons, comparison_results),
-    *(guidance, models, health),
+    *(guidance, models, openai, health),
 )
 
 
@@ -121,13 +120,12 @@ async def _redis_away(request: Request, error: Any) -> Response:
     detail = "Redis cannot be reached"
     if request.method == "POST":
         detail += "; should the connection have broken while it answered, this request may have been accepted"
-    return respond(request, Refusal(503, "redis_away", detail, retry_after=REDIS_RETRY_SECONDS))
+    return respond(request, redis_away(detail))
 
 
 async def _storage_away(request: Request, error: Any) -> Response:
     log.error("request %s: the store of images: %s", request.state.request_id, error)
-    detail = "the store of images cannot be used; the log has the reason under the request id"
-    return respond(request, Refusal(503, "storage_away", detail, retry_after=STORAGE_RETRY_SECONDS))
+    return respond(request, storage_away())
 
 
 Handler = Callable[[Request, Any], Any]

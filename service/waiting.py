@@ -1,17 +1,24 @@
-"""Waiting for a generation or a comparison without holding a thread."""
+"""Waiting for a generation without holding a thread."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
+import anyio
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
-from jobs.comparison import Comparison
 from jobs.connection import AWAY
-from jobs.events import wait_for_any, wait_for_done, wait_for_event
+from jobs.events import wait_for_done, wait_for_event
 from jobs.record import Record
 from service.gateway import Gateway
+
+T = TypeVar("T")
+LOOK_SECONDS = 60.0
+"""How often whoever waits without end makes sure that there still is what it waits for."""
 
 
 async def ended(gateway: Gateway, record: Record, seconds: float) -> Record:
@@ -35,24 +42,32 @@ async def changed(gateway: Gateway, record: Record, seconds: float) -> Record:
     return record
 
 
-async def all_ended(gateway: Gateway, comparison: Comparison, seconds: float) -> Comparison:
-    """The comparison when all of it has ended, or as it stands after `seconds`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    for record in comparison.records:
-        await ended(gateway, record, deadline - loop.time())
-    return await _as_it_stands(gateway, comparison)
+async def finished(gateway: Gateway, record: Record) -> Record:
+    """The record when it has ended, however long that takes. Raises one of AWAY, or a refusal when it is gone."""
+    while not record.terminal:
+        await wait_for_done(gateway.blocking, record.id, record.seq, LOOK_SECONDS)
+        record = await run_in_threadpool(gateway.record, record.id)
+    return record
 
 
-async def any_changed(gateway: Gateway, comparison: Comparison, seconds: float) -> Comparison:
-    """The comparison once something has happened to any of it since, or as it stands after `seconds`."""
-    last_events = {record.id: record.seq for record in comparison.records if not record.terminal}
-    with contextlib.suppress(*AWAY):
-        await wait_for_any(gateway.blocking, last_events, seconds)
-    return await _as_it_stands(gateway, comparison)
+async def unless_gone(request: Request, awaited: Coroutine[Any, Any, T]) -> T | None:
+    """What is awaited; None when the client disconnects before. The request's body must have been read."""
+    with anyio.CancelScope() as scope:  # insists where a lone cancellation of a task gets lost in a connecting client
+        watch = asyncio.create_task(_cancel_when_gone(request, scope))
+        try:
+            return await awaited
+        finally:
+            watch.cancel()
+    return None
 
 
-async def _as_it_stands(gateway: Gateway, comparison: Comparison) -> Comparison:
-    with contextlib.suppress(*AWAY):
-        return await run_in_threadpool(gateway.comparisons.get, comparison.id) or comparison
-    return comparison
+async def abandon(gateway: Gateway, id: str) -> None:
+    """Cancel a generation that nobody waits for any more, also from a task that is being cancelled itself."""
+    with anyio.CancelScope(shield=True), contextlib.suppress(*AWAY):
+        await run_in_threadpool(gateway.store.cancel, id)
+
+
+async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

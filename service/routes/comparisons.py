@@ -14,19 +14,13 @@ from jobs.order import Terms
 from service.comparing import accepted, found
 from service.comparison import etag, path, render
 from service.comparison_schemas import Comparison, ComparisonList
+from service.comparison_waiting import all_ended, any_changed
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
-from service.negotiation import (
-    CANCEL_AFTER_PATTERN,
-    MAX_WAIT_SECONDS,
-    cancel_after_seconds,
-    unchanged,
-    wait_seconds,
-)
+from service.negotiation import MAX_WAIT_SECONDS, CancelAfter, cancel_after_seconds, unchanged, wait_seconds
 from service.pointers import shown
 from service.problems import invalid, responses
-from service.routes.generations import CANCEL_AFTER, PREFER, WAIT
-from service.waiting import all_ended, any_changed
+from service.routes.generations import PREFER, WAIT
 
 router = APIRouter(tags=["comparisons"])
 Shared = Annotated[Gateway, Depends(gateway)]
@@ -55,10 +49,7 @@ async def create_comparison(
     shared: Shared,
     prefer: Annotated[str | None, Header(alias="Prefer", description=PREFER)] = None,
     idempotency_key: IdempotencyKey = None,
-    cancel_after: Annotated[
-        str | None,
-        Header(alias="Cancel-After", description=CANCEL_AFTER, json_schema_extra={"pattern": CANCEL_AFTER_PATTERN}),
-    ] = None,
+    cancel_after: CancelAfter = None,
 ) -> Response:
     """Post one prompt, and guidance specs or a grid of parameters to run it under. All are queued, or none."""
     terms = Terms(
