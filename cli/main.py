@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.compare import compare
 from cli.demo import demo
 from cli.generate import generate
 from cli.inspect import inspect
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (up, serve, worker, generate, inspect, methods, models, openapi, demo):
+for command in (up, serve, worker, generate, compare, inspect, methods, models, openapi, demo):
     app.command()(command)
 
 app.add_typer(webhooks)

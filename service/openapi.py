@@ -24,6 +24,7 @@ TAGS = {
     "events": "What happens to a generation, as it happens.",
     "images": "The bytes.",
     "diagnostics": "What was measured at each step.",
+    "comparisons": "One prompt and its seeds under many guidance specs, side by side.",
     "guidance": "What there is to ask for, and what it comes to.",
     "models": "What is served.",
     "openai": "Images as OpenAI's clients ask for them.",
