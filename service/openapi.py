@@ -133,6 +133,10 @@ def _rewritten(node: Any, unions: dict[str, list[str]]) -> Any:
             continue  # made up from the name of the field
         elif key in BOUNDS and node.get("type") == "integer":
             out[key] = int(value)  # FastAPI makes them floats
+        elif key == "properties":
+            out[key] = {name: _rewritten(field, unions) for name, field in value.items() if field.get("type") != "null"}
+        elif key == "anyOf" and {"type": "null"} not in value:
+            out["oneOf"] = _rewritten(value, unions)  # the choices exclude each other; anyOf of a number means nothing to some
         elif key not in ("itemSchema",):
             out[key] = value if key in ("default", "example", "mapping") else _rewritten(value, unions)
     return out
