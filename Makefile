@@ -8,7 +8,7 @@ CLIENTS := .cache/clients
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test check bench train spec pictures clients lock clean
+.PHONY: help install demo test fuzz check bench train spec pictures clients lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -28,6 +28,9 @@ demo: install    ## the service, real generations, a grid and a plot; stops what
 
 test: install clients ## the whole suite
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: install    ## schemathesis over the whole OpenAPI document, all checks on
+	$(BIN)/python -m tests.service.fuzz $(ARGS)
 
 check: install   ## lint, types, floors
 	$(BIN)/ruff check .

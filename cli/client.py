@@ -52,7 +52,8 @@ class Service:
         return self._json(self.http.get(path))
 
     def fetch(self, path: str, accept: str) -> bytes:
-        response = self.http.get(path, headers={"Accept": accept})
+        """Bytes; from the object store itself where the service sends us there."""
+        response = self.http.get(path, headers={"Accept": accept}, follow_redirects=True)
         refuse(response)
         return response.content
 

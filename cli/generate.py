@@ -1,6 +1,7 @@
 """`guidepost generate`: one request, through a running service or in this process."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,15 +13,21 @@ WHERE = f"Default: {DEFAULT_URL} if it answers, else this process."
 
 
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What to draw; for a model with labels, the number of one.")],
+    prompt: Annotated[
+        str | None, typer.Argument(help="What to draw; for a model with labels, the number of one.")
+    ] = None,
+    request: Annotated[
+        str | None,
+        typer.Option(help="File with a whole request in JSON, - for standard input; options replace its fields."),
+    ] = None,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="File (.png, .webp, .jpg); with --n: out-0.png, ...")
-    ] = Path("out.png"),
+        Path | None, typer.Option("-o", "--output", help="File (.png, .webp, .jpg); default out.png; --n: out-0.png")
+    ] = None,
     guidance: Annotated[
         str | None, typer.Option(help="A guidance spec in JSON, @file.json, or the name of a preset.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Image k has seed + k. Default: drawn, and printed.")] = None,
-    n: Annotated[int, typer.Option("--n", "-n", help="Images.", min=1)] = 1,
+    n: Annotated[int | None, typer.Option("--n", "-n", help="Images. Default: 1.", min=1)] = None,
     sampler: Annotated[str | None, typer.Option(help="ddim, euler, dpmpp_2m, ... or JSON with all its fields.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", min=1)] = None,
     model: Annotated[str | None, typer.Option(help="Model id. Default: the service's.")] = None,
@@ -48,24 +55,26 @@ def generate(
       guidepost generate "a green ring" --guidance cfg_warmup_cosine --sampler dpmpp_2m --steps 20
       guidepost generate "a red star above a blue circle" --guidance s_cfg --diagnostics steps.json
       guidepost generate 1 --model gaussians --url http://127.0.0.1:8000
+      guidepost inspect circle.png | guidepost generate --request - -o again.png
     """
     from cli.run import complain, run
 
-    request = {
+    whole = read_request(request, prompt)
+    output = output or Path(f"out.{whole.get('output', {}).get('format', 'png')}")
+    given = {
         "model": model,
-        **condition(prompt),
         "negative_prompt": negative_prompt,
         "n": n,
         "seed": seed,
         "sampler": read_sampler(sampler, steps),
         "guidance": read_guidance(guidance),
         "source": read_source(source, source_prompt),
-        "output": {"format": image_format(output)},
+        "output": whole.get("output", {}) | {"format": image_format(output)},
         "diagnostics": "full" if diagnostics else None,
     }
     with complain():
-        finished = run({name: value for name, value in request.items() if value is not None}, url)
-    for path, image in zip(places(output, n), finished.images, strict=True):
+        finished = run(whole | {name: value for name, value in given.items() if value is not None}, url)
+    for path, image in zip(places(output, len(finished.images)), finished.images, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(image.data)
         typer.echo(f"{path}  seed {image.seed}")
@@ -76,6 +85,19 @@ def generate(
             place = diagnostics.with_name(f"{diagnostics.stem}-{picture.index}-{picture.name}.png")
             place.write_bytes(picture.data)
             typer.echo(str(place))
+
+
+def read_request(place: str | None, prompt: str | None) -> dict[str, Any]:
+    """A whole request from a file or standard input, or the beginning of one: what the prompt asks for."""
+    if (place is None) == (prompt is None):
+        raise typer.BadParameter("needs either a prompt or --request", param_hint="PROMPT")
+    if place is None:
+        return condition(prompt or "")
+    try:
+        text = sys.stdin.read() if place == "-" else Path(place).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{place} cannot be read: {error}", param_hint="--request") from error
+    return _json(text, "--request")
 
 
 def condition(text: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import typer
 
 from cli.demo import demo
 from cli.generate import generate
+from cli.inspect import inspect
 from cli.listing import methods, models, openapi
 from cli.up import serve, up, worker
 
@@ -16,5 +17,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (up, serve, worker, generate, methods, models, openapi, demo):
+for command in (up, serve, worker, generate, inspect, methods, models, openapi, demo):
     app.command()(command)

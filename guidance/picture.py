@@ -6,9 +6,10 @@ import base64
 import binascii
 import io
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SerializationInfo, SerializerFunctionWrapHandler, WrapSerializer
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ MAX_BYTES = 2 * 2**20
 MAX_SIDE = 2048
 PREFIX = "data:"
 SUFFIX = ";base64,"
+DIGEST = "sha256:"
+BY_DIGEST = "pictures by digest"
 
 
 def _checked(url: str) -> str:
@@ -100,6 +103,16 @@ def data_url(data: bytes, media_type: str = "image/png") -> str:
     return f"{PREFIX}{media_type}{SUFFIX}{base64.b64encode(data).decode()}"
 
 
+def digest(url: str) -> str:
+    """What stands for a picture where its bytes have no place: sha256:, then the hash of its file in hexadecimal."""
+    return f"{DIGEST}{sha256(_bytes(url)).hexdigest()}"
+
+
+def _serialised(url: str, serialise: SerializerFunctionWrapHandler, info: SerializationInfo[Any]) -> str:
+    text: str = serialise(url)
+    return digest(text) if info.context == BY_DIGEST else text
+
+
 Picture = Annotated[
     str,
     Field(
@@ -107,5 +120,7 @@ Picture = Annotated[
         json_schema_extra={"format": "data-url"},
     ),
     AfterValidator(_checked),
+    WrapSerializer(_serialised),
 ]
-"""A data URL (PNG, JPEG or WebP), of at most MAX_BYTES and MAX_SIDE pixels a side."""
+"""A data URL (PNG, JPEG or WebP), of at most MAX_BYTES and MAX_SIDE pixels a side. Dumped with the context BY_DIGEST
+it is its digest."""

@@ -1,16 +1,36 @@
-"""Bytes that generations leave behind: a local folder now, any object store by its URL."""
+"""Bytes that generations leave behind, in a local folder or in an object store, by its URL.
+
+An S3-compatible store is `s3://bucket/prefix`. Its credentials, region and endpoint are those of AWS's environment
+variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL, or a role.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, S3Store, from_url
+
+if TYPE_CHECKING:
+    from obstore.store import BackoffConfig, ClientConfig, RetryConfig
 
 CONTENT_TYPES = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg", "json": "application/json"}
 """By the suffix of a key."""
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 20.0
+"""How long one answer of an object store is waited for."""
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=100), timedelta(seconds=5)
+"""Between two tries."""
+NO_BUCKET = "<Code>NoSuchBucket</Code>"
+LINK_SECONDS = 300
+"""How long a link to stored bytes works."""
 
 
 def image_key(id: str, index: int, format: str = "png") -> str:
@@ -33,41 +53,83 @@ def prefix(id: str) -> str:
     return f"generations/{id}"
 
 
-class ArtifactStore:
-    """Reads and writes whole artifacts. A write is seen in full or not at all. Opened when first used."""
+class StorageAway(Exception):
+    """The store cannot be used now: it is not reached, full, or lacks the bucket or the permission."""
 
-    def __init__(self, url: str) -> None:
+
+class ArtifactStore:
+    """Reads and writes whole artifacts. A write is seen in full or not at all. Opened when first used.
+
+    Everything raises StorageAway while the store cannot be used. An object store that does not answer is asked again
+    for `patience` seconds.
+    """
+
+    def __init__(self, url: str, patience: float = 3.0) -> None:
         self.url = url
+        self.patience = patience
 
     @cached_property
     def _store(self) -> ObjectStore:
-        return _open(self.url)
+        return _open(self.url, self.patience)
 
     def put(self, key: str, data: bytes) -> None:
-        attributes = {} if self.local else {"Content-Type": CONTENT_TYPES[key.rpartition(".")[2]]}
-        obstore.put(self._store, key, data, attributes=attributes)
+        with _away():
+            attributes = {} if self.local else {"Content-Type": CONTENT_TYPES[key.rpartition(".")[2]]}
+            obstore.put(self._store, key, data, attributes=attributes)
 
     def get(self, key: str) -> bytes | None:
         """The bytes; None when there are none under this key, or no longer."""
-        try:
-            return bytes(obstore.get(self._store, key).bytes())
-        except FileNotFoundError:
-            return None
+        with _away():
+            try:
+                return bytes(obstore.get(self._store, key).bytes())
+            except FileNotFoundError as error:
+                if NO_BUCKET in str(error):  # S3 answers 404 for this too
+                    raise
+                return None
 
     def delete(self, prefix: str) -> None:
         """Remove everything whose key lies under the folder `prefix`."""
-        keys = [found["path"] for listed in obstore.list(self._store, prefix) for found in listed]
-        obstore.delete(self._store, keys)
+        with _away():
+            keys = [found["path"] for listed in obstore.list(self._store, prefix) for found in listed]
+            obstore.delete(self._store, keys)
+
+    def link(self, key: str, method: Literal["GET", "HEAD"] = "GET") -> str | None:
+        """A URL under which anybody may read this key for LINK_SECONDS; None where the store makes none."""
+        with _away():
+            if not isinstance(self._store, S3Store):
+                return None
+            return obstore.sign(self._store, method, key, timedelta(seconds=LINK_SECONDS))
 
     @property
     def local(self) -> bool:
         return isinstance(self._store, LocalStore)
 
 
-def _open(url: str) -> ObjectStore:
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise StorageAway(str(error).partition("\n")[0]) from error
+
+
+def _open(url: str, patience: float) -> ObjectStore:
     parts = urlsplit(url)
-    if parts.scheme != "file":
+    if parts.scheme == "memory":
         return from_url(url)
+    if parts.scheme != "file":
+        return from_url(url, client_options=_client(), retry_config=_retries(patience))
     folder = Path(unquote(parts.path))
     folder.mkdir(parents=True, exist_ok=True)
     return LocalStore(folder)
+
+
+def _client() -> ClientConfig:
+    # Over plain HTTP only where the operator gave such an endpoint; AWS's own are HTTPS.
+    connect, answer = timedelta(seconds=CONNECT_SECONDS), timedelta(seconds=ANSWER_SECONDS)
+    return {"allow_http": True, "connect_timeout": connect, "timeout": answer}
+
+
+def _retries(patience: float) -> RetryConfig:
+    pauses: BackoffConfig = {"init_backoff": FIRST_PAUSE, "max_backoff": LONGEST_PAUSE, "base": 2}
+    return {"max_retries": 10_000, "retry_timeout": timedelta(seconds=patience), "backoff": pauses}

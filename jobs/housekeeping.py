@@ -7,7 +7,7 @@ import threading
 from typing import cast
 
 from jobs import keys
-from jobs.artifacts import ArtifactStore, prefix
+from jobs.artifacts import ArtifactStore, StorageAway, prefix
 from jobs.connection import AWAY, connect
 from jobs.settings import Settings
 from jobs.store import JobStore
@@ -53,7 +53,9 @@ class Housekeeper:
                     self.tidy()
             except AWAY:
                 continue  # what is due stays due
-            except Exception:  # the store of artifacts is away, ...: housekeeping goes on
+            except StorageAway as error:
+                log.warning("what expired cannot be removed yet: %s", error)
+            except Exception:  # housekeeping goes on
                 log.exception("a round of housekeeping failed")
 
     def _mine(self) -> bool:

@@ -6,7 +6,8 @@ import re
 
 import uuid_utils
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""Pattern of an id."""
 
 
 def new_id() -> str:
@@ -16,7 +17,7 @@ def new_id() -> str:
 
 def is_id(text: str) -> bool:
     """Whether `text` has the form of an id, and so may be part of a key or a path."""
-    return _UUID.fullmatch(text) is not None
+    return re.fullmatch(ID, text) is not None
 
 
 def least_id(seconds: float) -> str:

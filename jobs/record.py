@@ -77,7 +77,7 @@ class Record(BaseModel):
     """When the attempt that runs, or ran last, began."""
     finished_at: datetime | None = None
     expires_at: datetime | None = None
-    """When the stored bytes may be removed."""
+    """From when on the stored bytes are no longer given out, and may be removed."""
     attempts: int = 0
     worker: str | None = None
     crew: str = ""
@@ -102,6 +102,11 @@ class Record(BaseModel):
     @property
     def terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def expired(self) -> bool:
+        """Whether its bytes are no longer given out, be they removed already or not."""
+        return self.expires_at is not None and datetime.now(UTC) >= self.expires_at
 
     @property
     def queue_seconds(self) -> float | None:

@@ -30,6 +30,11 @@ class Output(BaseModel):
 
     format: Literal["png", "webp", "jpeg"] = "png"
     previews: int = Field(0, ge=0, le=16, description="preview images per image on the way, as events")
+    embed: bool = Field(
+        True,
+        description="whether each file holds the request that makes its image again, without metadata and without "
+        "pictures, of which it holds the sha256; left out where it takes more than 60 KiB",
+    )
 
 
 class GenerationRequest(BaseModel):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOCAL_REDIS = "redis://127.0.0.1:6379/0"
+STORES = ("file", "s3", "gs", "az")
 
 
 class Settings(BaseSettings):
@@ -20,7 +22,17 @@ class Settings(BaseSettings):
         None, description=f"redis://, rediss:// or unix:// URL; unset: embedded in `guidepost up`, else {LOCAL_REDIS}"
     )
     data_dir: Path = Field(Path("guidepost-data"), description="folder of the embedded Redis and of local artifacts")
-    artifacts_url: str | None = Field(None, description="where images are kept; unset: `artifacts` in data_dir")
+    artifacts_url: str | None = Field(
+        None,
+        description="where images are kept; unset: `artifacts` in data_dir; s3://bucket/prefix: an S3-compatible "
+        "store, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, or a role",
+    )
+    artifacts_redirect: bool = Field(
+        False, description="send who asks for an image to the object store, by a link that works for 5 minutes"
+    )
+    artifacts_retry_seconds: float = Field(
+        60.0, ge=0, description="how long a worker tries to store images in an object store that does not answer"
+    )
 
     models: str = Field("shapes", description='what workers load: "shapes", or "shapes,sd15=/models/sd15"')
     host: str = Field("127.0.0.1", description="address the gateway listens on")
@@ -55,6 +67,14 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()  # processes started from other folders must mean the same one
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _known_store(cls, url: str | None) -> str | None:
+        scheme = urlsplit(url or "file:").scheme
+        if scheme not in STORES:
+            raise ValueError(f"{url} must begin with one of {', '.join(f'{name}:' for name in STORES)}")
+        return url
 
     @property
     def redis(self) -> str:

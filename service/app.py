@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,8 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from jobs.artifacts import StorageAway
 from jobs.connection import AWAY
 from jobs.settings import Settings
+from jobs.version import VERSION
 from service import openapi
 from service.gateway import Gateway
 from service.middleware import BodyLimit, Frame
@@ -22,7 +25,10 @@ from service.pointers import problem_items
 from service.problems import Refusal, code_of, respond, summed_up
 from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
 
+log = logging.getLogger("guidepost.service")
+
 REDIS_RETRY_SECONDS = 2
+STORAGE_RETRY_SECONDS = 10
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -30,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     gateway = Gateway(settings or Settings())
     app = FastAPI(
         title=openapi.TITLE,
-        version=openapi.VERSION,
+        version=VERSION,
         summary=openapi.SUMMARY,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
@@ -78,8 +84,18 @@ async def _http(request: Request, error: Any) -> Response:
         405: f"{request.method} is not allowed at {request.url.path}",
     }
     detail = details.get(error.status_code, str(error.detail))
-    refusal = Refusal(error.status_code, code_of(error.status_code), detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        headers["Allow"] = _allowed(request, headers["Allow"])
+    refusal = Refusal(error.status_code, code_of(error.status_code), detail, headers=headers)
     return respond(request, refusal)
+
+
+def _allowed(request: Request, found: str) -> str:
+    """Every method that the document has at this path; `found` are those of the first route that matched."""
+    route = request.scope.get("route")
+    documented = request.app.openapi()["paths"].get(getattr(route, "path", None), {})
+    return ", ".join(sorted(method.upper() for method in documented)) or found
 
 
 async def _redis_away(request: Request, error: Any) -> Response:
@@ -89,10 +105,17 @@ async def _redis_away(request: Request, error: Any) -> Response:
     return respond(request, Refusal(503, "redis_away", detail, retry_after=REDIS_RETRY_SECONDS))
 
 
+async def _storage_away(request: Request, error: Any) -> Response:
+    log.error("request %s: the store of images: %s", request.state.request_id, error)
+    detail = "the store of images cannot be used; the log has the reason under the request id"
+    return respond(request, Refusal(503, "storage_away", detail, retry_after=STORAGE_RETRY_SECONDS))
+
+
 Handler = Callable[[Request, Any], Any]
 HANDLERS: dict[type[Exception], Handler] = {
     Refusal: _refused,
     RequestValidationError: _invalid,
     HTTPException: _http,
     **dict.fromkeys(AWAY, _redis_away),
+    StorageAway: _storage_away,
 }

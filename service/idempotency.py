@@ -19,6 +19,7 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         description=f"1 to {LONGEST_KEY} printable characters of the client's choice, remembered for a day: the same "
         "key and body again are answered with what the first made, and `Idempotent-Replayed: true`",
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
     ),
 ]
 REPLAYED = {"Idempotent-Replayed": {"description": "true, when the key was used before", "schema": {"type": "string"}}}

@@ -29,11 +29,6 @@ def etag(record: Record) -> str:
     return f'W/"{record.seq}-{record.nfe_done}"'
 
 
-def known(record: Record, if_none_match: str) -> bool:
-    """Whether the client has it as it stands (RFC 9110, 13.1.2)."""
-    return if_none_match.strip() == "*" or etag(record) in (part.strip() for part in if_none_match.split(","))
-
-
 def render(record: Record, position: int | None, now: datetime | None = None) -> Generation:
     """`position` is the number of generations ahead in the queue."""
     here = path(record.id)

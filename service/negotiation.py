@@ -1,4 +1,4 @@
-"""What a client wants: the headers Accept, Prefer and Cancel-After."""
+"""What a client wants, and what it has: the headers Accept, If-None-Match, Prefer and Cancel-After."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from service.problems import MEDIA_TYPE as PROBLEM
 from service.problems import Refusal, invalid
 
 MAX_WAIT_SECONDS = 60
+CANCEL_AFTER_PATTERN = r"^([0-9]{1,7}(?:\.[0-9]{1,6})?)([smh]?)$"
 MAX_CANCEL_AFTER_SECONDS = 7 * 86_400
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?", re.ASCII)
+"""RFC 9110, 12.4.2. Anything else is read as 0: not wanted."""
+ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 Accept = Annotated[str | None, Header(include_in_schema=False)]
 """OpenAPI says what is offered under the responses, and ignores a parameter of this name."""
@@ -36,12 +41,9 @@ def choose(accept: str | None, offers: Sequence[str]) -> str:
 
 
 def _range(part: str) -> tuple[str, float]:
-    media, *parameters = (piece.strip() for piece in part.split(";"))
+    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
     quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-    try:
-        return media.lower(), float(quality)
-    except ValueError:
-        return media.lower(), 0.0
+    return media, float(quality) if QUALITY.fullmatch(quality) else 0.0
 
 
 def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
@@ -50,6 +52,13 @@ def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
         if found := [quality for media, quality in ranges if media == pattern]:
             return max(found)
     return 0.0
+
+
+def unchanged(etag: str, if_none_match: str | None) -> bool:
+    """Whether the client has this representation already (RFC 9110, 13.1.2): weak tags count as strong ones."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or etag.removeprefix("W/") in ENTITY_TAG.findall(if_none_match)
 
 
 def wait_seconds(prefer: str | None) -> int | None:
@@ -64,7 +73,7 @@ def cancel_after_seconds(text: str | None) -> float | None:
     """N of `Cancel-After: Ns` (or Nm, Nh; N alone is seconds), or a refusal with 422; None when it is not given."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)([smh]?)", text.strip())
+    found = re.fullmatch(CANCEL_AFTER_PATTERN, text)
     seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
     if not 0 < seconds <= MAX_CANCEL_AFTER_SECONDS:
         detail = f"Cancel-After = {shown(text)}: a time such as 90s, 5m or 1h, above 0 and at most 168h"

@@ -10,12 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from guidance.registry import UNIONS, members
+from jobs.version import VERSION
 from service.event_schemas import Event
 from service.problems import Problem
 
 TITLE = "Guidepost"
-VERSION = "0.1.0"
-"""Of the project, as in pyproject.toml."""
 SUMMARY = "Samples diffusion models under many guidance methods."
 REF = "#/components/schemas/"
 TAGS = {
@@ -43,7 +42,7 @@ def document(app: FastAPI) -> Json:
     if app.openapi_schema is None:
         derived = get_openapi(
             title=app.title,
-            version=app.version,
+            version=VERSION,
             summary=app.summary,
             routes=app.routes,
             tags=[{"name": name, "description": text} for name, text in TAGS.items()],
@@ -134,12 +133,17 @@ def _rewritten(node: Any, unions: dict[str, list[str]]) -> Any:
         elif key in BOUNDS and node.get("type") == "integer":
             out[key] = int(value)  # FastAPI makes them floats
         elif key == "properties":
-            out[key] = {name: _rewritten(field, unions) for name, field in value.items() if field.get("type") != "null"}
+            out[key] = {name: _rewritten(field, unions) for name, field in _sayable(value).items()}
         elif key == "anyOf" and {"type": "null"} not in value:
-            out["oneOf"] = _rewritten(value, unions)  # the choices exclude each other; anyOf of a number means nothing to some
+            out["oneOf"] = _rewritten(value, unions)  # generators merge the choices of anyOf, and numbers get lost
         elif key not in ("itemSchema",):
             out[key] = value if key in ("default", "example", "mapping") else _rewritten(value, unions)
     return out
+
+
+def _sayable(fields: Json) -> Json:
+    """Without those that can only be null: there is nothing to say in them, and a generator stops at them."""
+    return {name: field for name, field in fields.items() if field.get("type") != "null"}
 
 
 def _union_of(node: Json, unions: dict[str, list[str]]) -> str | None:

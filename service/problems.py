@@ -23,6 +23,7 @@ TITLES = {
     "no_workers": "No worker is up",
     "queue_full": "The queue is full",
     "redis_away": "The queue cannot be reached",
+    "storage_away": "The images cannot be reached",
     "body_too_large": "The request body is too large",
     "not_ready": "Not there yet",
     "expired": "No longer kept",

@@ -1,4 +1,4 @@
-"""A real Redis for every test that asks for one: started once, emptied before each test."""
+"""A real Redis and a real S3 server for every test that asks for one: started once, emptied before each test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jobs.connection import connect
 from jobs.embedded import EmbeddedRedis
 from jobs.settings import Settings
 from jobs.store import JobStore
+from tests.s3 import empty, environment, running_s3
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,18 @@ def connection(settings: Settings) -> Iterator[redis.Redis]:
 @pytest.fixture
 def store(connection: redis.Redis, settings: Settings) -> JobStore:
     return JobStore(connection, settings)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[int]:
+    with running_s3() as port:
+        yield port
+
+
+@pytest.fixture
+def s3(s3_server: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The port of an S3 server that holds nothing yet, and which the environment names."""
+    empty(s3_server)
+    for name, value in environment(s3_server).items():
+        monkeypatch.setenv(name, value)
+    return s3_server

@@ -6,7 +6,6 @@ Runs off the engine's thread.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +15,11 @@ import PIL.Image
 
 from guidance.diagnostics import UNITS
 from guidance.pictures import PICTURES
+from jobs import provenance
+from jobs.encoding import encode
 from jobs.request import GenerationRequest
 from workers.drawing import Sheet, sheets
 from workers.task import Image, Outcome, Pixels
-
-QUALITY = {"png": {}, "webp": {"lossless": True}, "jpeg": {"quality": 95, "subsampling": 0}}
-"""Encoder options by format: nothing is lost where the format allows it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +37,12 @@ class Encoded:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def encode(pixels: Pixels, format: str) -> bytes:
-    """(H, W, 3) bytes -> a file of `format` (png, webp or jpeg)."""
-    file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(file, format=format, **QUALITY[format])  # type: ignore[arg-type]
-    return file.getvalue()
+def encoded(image: Image, request: GenerationRequest) -> Encoded:
+    """The image as a file of the format that the request names, which says how it was made if that is wanted."""
+    height, width, _ = image.pixels.shape
+    text = provenance.text(request, image.seed) if request.output.embed else None
+    data = encode(image.pixels, request.output.format, text)
+    return Encoded(image.index, image.seed, width, height, data)
 
 
 def shrunk(pixels: Pixels, longest: int) -> Pixels:
@@ -51,11 +50,6 @@ def shrunk(pixels: Pixels, longest: int) -> Pixels:
     picture = PIL.Image.fromarray(pixels)
     picture.thumbnail((longest, longest))
     return np.asarray(picture)
-
-
-def encoded(image: Image, format: str) -> Encoded:
-    height, width, _ = image.pixels.shape
-    return Encoded(image.index, image.seed, width, height, encode(image.pixels, format))
 
 
 def drawn(outcome: Outcome, request: GenerationRequest) -> dict[int, list[Sheet]]:

@@ -53,7 +53,7 @@ def generate(
     outcome = run(Engine(models, settings.max_batch_rows), request, on_progress)
     if outcome.status != "succeeded" or outcome.usage is None:
         raise GenerationFailed(outcome.detail or outcome.reason or outcome.status)
-    images = [encoded(image, request.output.format) for image in outcome.images]
+    images = [encoded(image, request) for image in outcome.images]
     pictures = drawn(outcome, request)
     return Result(request, images, document(outcome, request, pictures), pictures, asdict(outcome.usage))
 

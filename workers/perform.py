@@ -10,18 +10,20 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Any, TypeVar
 
-from jobs.artifacts import diagnostics_key, image_key, picture_key
+from jobs.artifacts import StorageAway, diagnostics_key, image_key, picture_key
 from jobs.connection import AWAY
+from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage, Usage
 from jobs.store import Attempt
-from workers.delivery import document, drawn, encode, encoded, overview, shrunk
+from workers.delivery import document, drawn, encoded, overview, shrunk
 from workers.runtime import Runtime
 from workers.task import Outcome, Preview, Progress, Task
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-RETRYABLE = {"out_of_memory", "internal"}
+UNSTORED = "the images were made, and the store could not be used to keep them"
+RETRYABLE = {"out_of_memory", "internal", "storage_away"}
 REDIS_RETRY_SECONDS = 0.5
 PASS_ON_SECONDS = 1.0
 """Before a bell for another worker's model rings again, so that it does not circle."""
@@ -109,9 +111,12 @@ class Performance:
 
     def _finish(self, outcome: Outcome) -> None:
         """Store the bytes first, so that a record that says succeeded has them."""
-        images = self._store_images(outcome)
-        if outcome.images:
-            self._store_diagnostics(outcome)
+        images: list[StoredImage] = []
+        try:
+            images = self._store(outcome)
+        except StorageAway as error:
+            log.error("generation %s could not be stored: %s", self.id, error)
+            outcome = Outcome("failed", (), outcome.usage, "storage_away", UNSTORED)
         insist(
             lambda: self.store.finish(
                 self.id,
@@ -125,6 +130,12 @@ class Performance:
             )
         )
 
+    def _store(self, outcome: Outcome) -> list[StoredImage]:
+        images = self._store_images(outcome)
+        if images:
+            self._store_diagnostics(outcome)
+        return images
+
     def _store_diagnostics(self, outcome: Outcome) -> None:
         """The pictures before the document that lists them."""
         request, artifacts = self.attempt.request, self.runtime.artifacts
@@ -136,9 +147,9 @@ class Performance:
             artifacts.put(diagnostics_key(self.id), json.dumps(written).encode())
 
     def _store_images(self, outcome: Outcome) -> list[StoredImage]:
-        format = self.attempt.request.output.format
-        stored = []
-        for image in (encoded(image, format) for image in outcome.images):
+        request = self.attempt.request
+        format, stored = request.output.format, []
+        for image in (encoded(image, request) for image in outcome.images):
             self.runtime.artifacts.put(image_key(self.id, image.index, format), image.data)
             stored.append(
                 StoredImage(

@@ -28,7 +28,7 @@ class Runtime:
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}"
         self.redis = connect(settings)
         self.store = JobStore(self.redis, settings)
-        self.artifacts = ArtifactStore(settings.artifacts)
+        self.artifacts = ArtifactStore(settings.artifacts, settings.artifacts_retry_seconds)
         self.engine = Engine(models, settings.max_batch_rows)
         self.stopping = threading.Event()
         self._tasks: dict[str, Task] = {}

@@ -37,7 +37,7 @@ JSON, LINES, PNG, SVG = "application/json", "application/x-ndjson", "image/png",
                 "application/octet-stream": BINARY,
             },
         },
-        **responses(404, 406, 410, 503),
+        **responses(404, 406, 409, 410, 503),
     },
 )
 def get_diagnostics(id: str, shared: Annotated[Gateway, Depends(gateway)], accept: Accept = None) -> Response:
@@ -55,8 +55,8 @@ def stored_document(shared: Gateway, record: Record) -> dict[str, Any]:
     if record.request.diagnostics == "off":
         raise Refusal(404, "not_recorded", f"generation {record.id} was asked to record no diagnostics")
     if not record.terminal:
-        raise Refusal(404, "not_ready", f"generation {record.id} is {record.status}: its diagnostics come when it ends")
-    data = shared.artifacts.get(diagnostics_key(record.id))
+        raise Refusal(409, "not_ready", f"generation {record.id} is {record.status}: its diagnostics come when it ends")
+    data = None if record.expired else shared.artifacts.get(diagnostics_key(record.id))
     if data is None and record.status != Status.SUCCEEDED:
         raise Refusal(404, "not_recorded", f"generation {record.id} has none: it {record.status}")
     if data is None:

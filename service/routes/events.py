@@ -25,7 +25,7 @@ LAST = "number of the last event received: what came after it follows"
     responses={
         200: {
             "description": "Events up to `done`; the data of each is an `Event`",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": {}}},  # of the whole, or of each event: readers differ
         },
         204: {"description": "Nothing follows the event named by Last-Event-ID"},
         **responses(404, 422, 503),
@@ -34,7 +34,9 @@ LAST = "number of the last event received: what came after it follows"
 async def stream_events(
     id: str,
     shared: Annotated[Gateway, Depends(gateway)],
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", description=LAST)] = None,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description=LAST, json_schema_extra={"pattern": "^[0-9]{0,15}$"})
+    ] = None,
 ) -> Response:
     """Follow a generation: status, step, preview, image, done. Resumable; `gap` says what is no longer kept."""
     after = _number(last_event_id)

@@ -8,14 +8,20 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from jobs.ids import is_id
+from jobs.ids import ID, is_id
 from jobs.order import Terms
 from jobs.record import Status
 from jobs.request import GenerationRequest
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
-from service.job import etag, known, path
-from service.negotiation import MAX_WAIT_SECONDS, cancel_after_seconds, wait_seconds
+from service.job import etag, path
+from service.negotiation import (
+    CANCEL_AFTER_PATTERN,
+    MAX_WAIT_SECONDS,
+    cancel_after_seconds,
+    unchanged,
+    wait_seconds,
+)
 from service.pointers import shown
 from service.problems import invalid, responses
 from service.schemas import Generation, GenerationList
@@ -52,7 +58,10 @@ async def create_generation(
     shared: Shared,
     prefer: Annotated[str | None, Header(alias="Prefer", description=PREFER)] = None,
     idempotency_key: IdempotencyKey = None,
-    cancel_after: Annotated[str | None, Header(alias="Cancel-After", description=CANCEL_AFTER)] = None,
+    cancel_after: Annotated[
+        str | None,
+        Header(alias="Cancel-After", description=CANCEL_AFTER, json_schema_extra={"pattern": CANCEL_AFTER_PATTERN}),
+    ] = None,
 ) -> Response:
     """Post a prompt and a guidance spec. Nothing is queued that a worker would refuse."""
     terms = Terms(
@@ -88,12 +97,12 @@ async def get_generation(
 ) -> Response:
     """The generation as it stands, at once or when there is something new."""
     record = await run_in_threadpool(shared.record, id)
-    if wait and if_none_match and known(record, if_none_match):
+    if wait and unchanged(etag(record), if_none_match):
         record = await changed(shared, record, wait)
     elif wait and not if_none_match:
         record = await ended(shared, record, wait)
     headers = {"ETag": etag(record), "Cache-Control": "private, no-cache"}
-    if if_none_match and known(record, if_none_match):
+    if unchanged(etag(record), if_none_match):
         return Response(status_code=304, headers=headers)
     job = await run_in_threadpool(shared.render, record)
     return Response(job.model_dump_json(), headers=headers, media_type="application/json")
@@ -105,7 +114,9 @@ async def get_generation(
 def list_generations(
     shared: Shared,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    after: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    after: Annotated[
+        str | None, Query(description="`next_cursor` of the page before", json_schema_extra={"pattern": ID})
+    ] = None,
     status: Annotated[Status | None, Query(description="only those in this status")] = None,
 ) -> GenerationList:
     """Generations, newest first."""

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from jobs.artifacts import CONTENT_TYPES, picture_key
 from service.gateway import Gateway, gateway
-from service.negotiation import Accept, choose
+from service.negotiation import Accept, choose, unchanged
 from service.problems import Refusal, responses
 from service.routes.diagnostics import stored_document
-from service.routes.images import BINARY, OCTETS, expired, lasting, unchanged
+from service.routes.images import BINARY, OCTETS, expired, lasting
 
 router = APIRouter(tags=["diagnostics"])
 
@@ -20,6 +20,7 @@ PNG = CONTENT_TYPES["png"]
 HEADERS = {"ETag": {"schema": {"type": "string"}}, "Cache-Control": {"schema": {"type": "string"}}}
 
 
+@router.head("/v1/generations/{id}/diagnostics/{index}/{name}", include_in_schema=False)
 @router.get(
     "/v1/generations/{id}/diagnostics/{index}/{name}",
     operation_id="getDiagnosticsPicture",
@@ -31,7 +32,7 @@ HEADERS = {"ETag": {"schema": {"type": "string"}}, "Cache-Control": {"schema": {
             "headers": HEADERS,
         },
         304: {"description": "Unchanged since the ETag in If-None-Match"},
-        **responses(404, 406, 410, 503),
+        **responses(404, 406, 409, 410, 503),
     },
 )
 def get_diagnostics_picture(
@@ -45,8 +46,8 @@ def get_diagnostics_picture(
     """One picture of one image: what a method saw, such as `segments` of S-CFG. The diagnostics list what there is."""
     choose(accept, [PNG, OCTETS])
     listed = _listed(shared, id, index, name)
-    headers = lasting(shared, listed["sha256"])
-    if unchanged(headers, if_none_match):
+    headers = lasting(shared, f'"{listed["sha256"]}"')
+    if unchanged(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     data = shared.artifacts.get(picture_key(id, index, name))
     if data is None:

@@ -71,7 +71,8 @@ def serving(generation: str) -> Iterator[Service]:
 
 def _later(job: dict[str, Any]) -> dict[str, Any]:
     job["request"] |= {"diagnostics": "holographic", "priority": "urgent"}
-    return _extended(job | {"status": STATUS, "status_reason": "full_moon", "error": PROBLEM})
+    later: dict[str, Any] = _extended(job | {"status": STATUS, "status_reason": "full_moon", "error": PROBLEM})
+    return later
 
 
 def _extended(node: Any) -> Any:

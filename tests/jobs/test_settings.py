@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from jobs.settings import Settings
 
@@ -29,3 +30,9 @@ def test_artifacts_may_live_elsewhere() -> None:
 def test_an_empty_redis_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUIDEPOST_REDIS_URL", "")
     assert Settings().redis == "redis://127.0.0.1:6379/0"
+
+
+@pytest.mark.parametrize("url", ["nowhere://bucket", "bucket", "https://bucket", "s4://bucket"])
+def test_a_store_of_another_kind_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ValidationError, match="s3:"):
+        Settings(artifacts_url=url)

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from jobs.artifacts import ArtifactStore, diagnostics_key, image_key, picture_key
+from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage, Usage
 from jobs.store import Attempt, JobStore
 
@@ -52,7 +55,7 @@ class StandIn:
         assert self.store.finish(id, attempt.token, Status.FAILED, reason="non_finite", error=failure)
 
     def keep(self, id: str, index: int, seed: int, format: str) -> StoredImage:
-        data = picture(seed)
+        data = picture(seed, format)
         self.artifacts.put(image_key(id, index, format), data)
         sha256 = hashlib.sha256(data).hexdigest()
         return StoredImage(index=index, seed=seed, sha256=sha256, width=64, height=64, format=format)
@@ -88,9 +91,9 @@ class StandIn:
                 act(job.decode().rpartition("-")[0])
 
 
-def picture(seed: int) -> bytes:
-    """The bytes of an image; nothing here looks into them."""
-    return f"image of seed {seed}".encode()
+def picture(seed: int, format: str = "png") -> bytes:
+    """The file of an image: a grey, which says how it was made."""
+    return encode(np.full((64, 64, 3), seed % 256, np.uint8), format, f"seed {seed}")
 
 
 def sheet(index: int) -> bytes:

@@ -57,7 +57,7 @@ def test_a_job_that_waits(client: TestClient) -> None:
             "reuse": None,
         },
         "source": None,
-        "output": {"format": "png", "previews": 0},
+        "output": {"format": "png", "previews": 0, "embed": True},
         "diagnostics": "summary",
         "priority": "normal",
         "metadata": {"project": "x"},
@@ -196,3 +196,56 @@ def test_seeds_keep_every_digit(client: TestClient, worker: StandIn, seed: int) 
     worker.run(id)
     images = client.get(f"/v1/generations/{id}").json()["images"]
     assert [image["seed"] for image in images] == [seed, seed + 1]
+
+
+def test_a_job_has_an_etag_until_something_happens(client: TestClient, worker: StandIn) -> None:
+    path = post(client)["links"]["self"]
+    response = client.get(path)
+    same = client.get(path, headers={"If-None-Match": response.headers["ETag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    worker.start(response.json()["id"])
+    assert client.get(path, headers={"If-None-Match": response.headers["ETag"]}).status_code == 200
+
+
+def test_a_long_poll_answers_when_it_has_ended(client: TestClient, worker: StandIn) -> None:
+    path = post(client)["links"]["self"]
+    with worker.at_work():
+        assert client.get(path, params={"wait": 60}).json()["status"] == "succeeded"
+    assert client.get(path, params={"wait": 60}).json()["status"] == "succeeded"
+
+
+def test_a_long_poll_with_an_etag_answers_as_soon_as_something_happens(client: TestClient, worker: StandIn) -> None:
+    def begin(id: str) -> None:
+        worker.start(id)
+
+    path = post(client)["links"]["self"]
+    known = {"If-None-Match": client.get(path).headers["ETag"]}
+    with worker.at_work(begin):
+        assert client.get(path, params={"wait": 60}, headers=known).json()["status"] == "running"
+
+
+def test_a_long_poll_ends_with_its_time(client: TestClient) -> None:
+    path = post(client)["links"]["self"]
+    known = {"If-None-Match": client.get(path).headers["ETag"]}
+    assert client.get(path, params={"wait": 1}).json()["status"] == "queued"
+    assert client.get(path, params={"wait": 1}, headers=known).status_code == 304
+
+
+def test_cancel_after_ends_it_in_time(client: TestClient) -> None:
+    response = client.post("/v1/generations", json=ASKED, headers={"Cancel-After": "0.000001s"})
+    told = client.get(response.headers["Location"], params={"wait": 60}).json()
+    assert (told["status"], told["status_reason"]) == ("expired", "deadline")
+
+
+@pytest.mark.parametrize("text", ["0s", "-1s", "soon", "1d", "169h", "1e3", ""])
+def test_a_time_that_is_none_is_refused(client: TestClient, text: str) -> None:
+    response = client.post("/v1/generations", json=ASKED, headers={"Cancel-After": text})
+    assert response.status_code == 422
+    [error] = response.json()["errors"]
+    assert (error["pointer"], error["location"]) == ("/Cancel-After", "header")
+
+
+def test_a_low_priority_waits_behind(client: TestClient) -> None:
+    low, normal = post(client, priority="low"), post(client)
+    assert client.get(low["links"]["self"]).json()["progress"]["queue_position"] == 1
+    assert client.get(normal["links"]["self"]).json()["progress"]["queue_position"] == 0

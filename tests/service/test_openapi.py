@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from guidance.registry import UNIONS, members
-from service.openapi import REF, VERSION, document, document_yaml
+from jobs.version import VERSION
+from service.openapi import REF, document, document_yaml
 
 ROOT = Path(__file__).parents[2]
 

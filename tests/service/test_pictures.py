@@ -40,6 +40,8 @@ def test_a_picture_is_a_png_that_lasts(client: TestClient, job: dict[str, Any]) 
     assert (response.status_code, response.headers["Content-Type"]) == (200, "image/png")
     assert response.headers["ETag"] == f'"{hashlib.sha256(sheet(1)).hexdigest()}"'
     assert response.headers["Cache-Control"] == "private, max-age=86400, immutable"
+    head = client.head(f"{job['links']['diagnostics']}/1/segments")
+    assert (head.status_code, head.content, head.headers["ETag"]) == (200, b"", response.headers["ETag"])
     refused = client.get(f"{job['links']['diagnostics']}/1/segments", headers={"Accept": "image/webp"})
     assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
 
@@ -69,7 +71,7 @@ def test_what_was_not_recorded_is_not_found(client: TestClient, worker: StandIn)
         worker.run(job["id"])
     for job, code in ((off, "not_recorded"), (waiting, "not_ready"), (summary, "not_found")):
         response = client.get(f"{job['links']['diagnostics']}/0/segments")
-        assert (response.status_code, response.json()["code"]) == (404, code)
+        assert (response.status_code, response.json()["code"]) == (409 if job is waiting else 404, code)
     assert "pictures" not in client.get(summary["links"]["diagnostics"]).json()["images"][0]
 
 

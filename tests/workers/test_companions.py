@@ -142,7 +142,8 @@ def test_a_worker_without_the_second_model_leaves_the_request_to_others(
 def test_in_this_process_both_folders_are_loaded(tmp_path: Path) -> None:
     folder = folders.make(tmp_path / "pipeline")
     settings = Settings(models=f"strong={folder},weak={folder}", data_dir=tmp_path)
-    body = {"model": "strong", "prompt": "a star", "seed": 1, "sampler": {"type": "ddim", "steps": 2}}
+    body: dict[str, Any] = {"model": "strong", "prompt": "a star", "seed": 1, "output": {"embed": False}}
+    body["sampler"] = {"type": "ddim", "steps": 2}
     named = {"combiner": {"type": "autoguidance", "model": "weak"}}
     plain, guided = (
         generate(GenerationRequest.model_validate(body | {"guidance": guidance}), settings=settings)

@@ -18,9 +18,9 @@ from guidance.models.gaussians import Gaussians
 from guidance.models.stable_diffusion import StableDiffusion
 from guidance.picture import data_url
 from guidance.plan import plan
+from jobs.encoding import encode
 from jobs.request import GenerationRequest, resolve
 from tests.workers.conftest import run_to_end, updates
-from workers.delivery import encode
 from workers.engine import Engine
 from workers.task import Outcome, Progress, Task
 

@@ -1,0 +1,155 @@
+"""Who waits, in which order, and who may claim whom."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import lists, sampled_from
+
+from jobs import keys
+from jobs.order import PRIORITIES, Once, Order, QueueFull, Repeated, Terms, TooManyActive
+from jobs.record import Status
+from jobs.settings import Settings
+from jobs.store import Attempt, JobStore, Load
+from tests.jobs.requests import a_request
+
+MODELS = ["shapes"]
+
+
+def claimed(store: JobStore, *models: str) -> list[str]:
+    """Ids in the order in which a worker with these models claims them."""
+    found = []
+    while isinstance(attempt := store.claim("worker", models or MODELS), Attempt):
+        found.append(attempt.id)
+    return found
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(priorities=lists(sampled_from(PRIORITIES), max_size=12))
+def test_who_waits_is_claimed_by_priority_then_by_age(store: JobStore, priorities: list[str]) -> None:
+    store.redis.flushall()
+    made = [(PRIORITIES.index(priority), store.create(a_request(priority=priority)).id) for priority in priorities]
+    line = [id for _, id in sorted(made)]
+    records = [store.get(id) for id in line]
+    assert [record and store.position(record) for record in records] == list(range(len(line)))
+    assert claimed(store) == line
+
+
+def test_a_claim_is_an_attempt_at_the_request(store: JobStore) -> None:
+    record = store.create(a_request())
+    attempt = store.claim("worker", MODELS)
+    assert isinstance(attempt, Attempt)
+    assert (attempt.id, attempt.number, attempt.request) == (record.id, 1, record.request)
+    assert store.finish(attempt.id, attempt.token, Status.SUCCEEDED)
+
+
+def test_a_worker_claims_only_what_it_serves_and_learns_what_waits_for_others(store: JobStore) -> None:
+    mine = store.create(a_request()).id
+    theirs = store.create(a_request().model_copy(update={"model": "other", "priority": "high"})).id
+    assert claimed(store, "shapes") == [mine]
+    assert store.claim("worker", MODELS) == 1
+    assert claimed(store, "shapes", "other") == [theirs]
+    assert store.claim("worker", MODELS) == 0
+
+
+def test_a_request_for_two_models_waits_for_a_worker_with_both(store: JobStore) -> None:
+    weak = {"combiner": {"type": "autoguidance", "model": "weak"}}
+    request = a_request().model_copy(update={"guidance": a_request().guidance.model_validate(weak)})
+    id = store.create(request).id
+    assert claimed(store, "shapes") == claimed(store, "weak") == []
+    assert claimed(store, "weak", "shapes", "third") == [id]
+
+
+def test_what_was_canceled_is_not_claimed(store: JobStore) -> None:
+    first, second = store.create(a_request()).id, store.create(a_request()).id
+    store.cancel(first)
+    assert claimed(store) == [second]
+
+
+def test_a_record_that_was_removed_by_hand_holds_nobody_up(store: JobStore) -> None:
+    gone, there = store.create(a_request()).id, store.create(a_request()).id
+    store.redis.delete(keys.generation(gone))
+    assert claimed(store) == [there]
+
+
+def test_what_was_handed_back_is_first_of_its_priority_again(store: JobStore) -> None:
+    first, second = store.create(a_request()).id, store.create(a_request()).id
+    attempt = store.claim("worker", MODELS)
+    assert isinstance(attempt, Attempt)
+    assert store.hand_back(first, attempt.token)
+    assert claimed(store) == [first, second]
+
+
+def test_the_load_is_what_waits(store: JobStore) -> None:
+    first, second = store.create(a_request(), 10).id, store.create(a_request(), 5).id
+    assert store.load() == Load(2, 15)
+    attempt = store.start(first, "worker")
+    assert attempt is not None and store.load() == Load(1, 5)
+    store.hand_back(first, attempt.token)
+    assert store.load() == Load(2, 15)
+    store.cancel(second)
+    assert store.load() == Load(1, 10)
+    store.cancel(first)
+    assert store.load() == Load(0, 0)
+
+
+def test_orders_are_accepted_together_or_not_at_all(connection: redis.Redis, settings: Settings) -> None:
+    store = JobStore(connection, settings.model_copy(update={"max_queue": 5}))
+    assert len(store.create_all([Order(a_request(), 2)] * 3)) == 3
+    with pytest.raises(QueueFull) as full:
+        store.create_all([Order(a_request(), 2)] * 3)
+    assert (full.value.generations, full.value.evaluations) == (3, 6)
+    assert store.counts()[Status.QUEUED] == 3
+    assert len(connection.keys(f"{keys.GENERATION}:*")) == 3
+
+
+def test_evaluations_that_wait_are_bounded_but_one_request_always_fits(
+    connection: redis.Redis, settings: Settings
+) -> None:
+    store = JobStore(connection, settings.model_copy(update={"max_queue_evaluations": 10}))
+    store.create(a_request(), 50)
+    with pytest.raises(QueueFull):
+        store.create(a_request(), 1)
+
+
+def test_a_tenant_has_no_more_under_way_than_its_terms_allow(store: JobStore) -> None:
+    terms = Terms(tenant="a", max_active=2)
+    first = store.create(a_request(), terms=terms).id
+    store.create(a_request(), terms=terms)
+    with pytest.raises(TooManyActive):
+        store.create(a_request(), terms=terms)
+    store.create(a_request(), terms=Terms(tenant="b", max_active=2))
+    store.cancel(first)
+    store.create(a_request(), terms=terms)
+
+
+def test_pages_are_of_one_tenant(store: JobStore) -> None:
+    mine = store.create(a_request(), terms=Terms(tenant="a"))
+    theirs = store.create(a_request(), terms=Terms(tenant="b"))
+    assert [record.id for record in store.page(tenant="a").records] == [mine.id]
+    assert [record.id for record in store.page(tenant="b", status=Status.QUEUED).records] == [theirs.id]
+    assert [record.id for record in store.page().records] == [theirs.id, mine.id]
+
+
+def test_a_key_makes_one_generation(store: JobStore) -> None:
+    terms = Terms(tenant="a", once=Once.of("key", "body"))
+    assert store.repeated(terms) is None
+    record = store.create(a_request(), terms=terms)
+    with pytest.raises(Repeated) as repeated:
+        store.create(a_request(), terms=Terms(tenant="a", once=Once.of("key", "other body")))
+    assert repeated.value.resource == record.id
+    assert repeated.value.fingerprint == Once.of("key", "body").fingerprint
+    assert store.counts()[Status.QUEUED] == 1
+    assert 0 < store.redis.ttl(keys.once("a", "key")) <= store.settings.idempotency_seconds
+    other = store.create(a_request(), terms=Terms(tenant="b", once=Once.of("key", "body")))
+    assert other.id != record.id
+
+
+def test_a_deadline_that_passed_expires_who_waits_when_it_is_claimed(store: JobStore) -> None:
+    late = store.create(a_request(), terms=Terms(cancel_after=1e-6)).id
+    fine = store.create(a_request(), terms=Terms(cancel_after=3600)).id
+    assert claimed(store) == [fine]
+    record = store.get(late)
+    assert record is not None
+    assert (record.status, record.status_reason) == (Status.EXPIRED, "deadline")
