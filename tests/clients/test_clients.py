@@ -31,9 +31,7 @@ def curls(workshop: Workshop, up: Up) -> bytes:
     return (workshop.folder / "curl.png").read_bytes()
 
 
-def test_every_example_saves_the_picture_that_curl_saves(
-    client: str, workshop: Workshop, up: Up, curls: bytes
-) -> None:
+def test_every_example_saves_the_picture_that_curl_saves(client: str, workshop: Workshop, up: Up, curls: bytes) -> None:
     """One prompt, seed and guidance, in five spellings."""
     workshop.run(*workshop.example(client), GUIDEPOST_URL=up.url)
     assert curls.startswith(PNG)
