@@ -20,10 +20,11 @@ from jobs.settings import Settings
 from jobs.version import VERSION
 from service import openapi
 from service.gateway import Gateway
-from service.middleware import BodyLimit, Frame
+from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, respond, summed_up
 from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
+from service.tracing import instrument
 
 log = logging.getLogger("guidepost.service")
 
@@ -45,10 +46,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for noun in (generations, events, images, diagnostics, pictures, guidance, models, health):
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
-    app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost
+    app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
     for error, handler in HANDLERS.items():
         app.add_exception_handler(error, handler)
     openapi.install(app)
+    instrument(app, gateway.tracing, PROBES)
     return app
 
 
@@ -58,6 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway.housekeeper.start()
     yield
     await run_in_threadpool(gateway.housekeeper.stop)
+    await run_in_threadpool(gateway.tracing.close)
     await gateway.close()
 
 
