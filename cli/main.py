@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.compare import compare
 from cli.demo import demo
 from cli.generate import generate
 from cli.inspect import inspect
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (up, serve, worker, generate, inspect, methods, models, openapi, demo):
+for command in (up, serve, worker, generate, compare, inspect, methods, models, openapi, demo):
     app.command()(command)
 
 app.add_typer(keys, name="keys")

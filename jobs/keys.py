@@ -22,6 +22,10 @@ LOAD = "guidepost:load"
 """Hash: generations and network evaluations that wait."""
 DELIVERIES = "guidepost:deliveries"
 """Sorted set of the ids whose webhook is yet to be delivered, by when that is tried next."""
+COMPARISON = "guidepost:comparison"
+"""Prefix. Hash: the record of one comparison."""
+COMPARISONS = "guidepost:comparisons"
+"""Prefix. Sorted set of a tenant's comparison ids, all at score 0: ordered by id."""
 WORKERS = "guidepost:workers"
 """Set of the ids of workers that have shown themselves."""
 API_KEYS = "guidepost:api_keys"
@@ -45,6 +49,14 @@ def events(id: str) -> str:
 def index(status: str = "", tenant: str | None = None) -> str:
     """Sorted set of generation ids: of all or of one tenant, in any status or in one."""
     return INDEX + (f"@{tenant}" if tenant is not None else "") + (f":{status}" if status else "")
+
+
+def comparison(id: str) -> str:
+    return f"{COMPARISON}:{id}"
+
+
+def comparisons(tenant: str) -> str:
+    return f"{COMPARISONS}@{tenant}"
 
 
 def waiting(crew: str) -> str:

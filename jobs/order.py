@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,23 @@ class Terms:
 
 ANYONE = Terms()
 """Where nothing was asked for, and nobody is told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What several generations were ordered as: written with them, kept until the last of them expires."""
+
+    id: str
+    key: str
+    """Of the hash that it is kept in."""
+    index: str
+    """Sorted set that its id goes into."""
+    fields: Mapping[str, str]
+
+    def above(self, generations: Sequence[str]) -> dict[str, Any]:
+        """As it is written: what it has of its own, and the ids of its generations."""
+        fields = {"id": self.id, "generations": json.dumps(generations), **self.fields}
+        return {"id": self.id, "key": self.key, "index": self.index, "fields": fields}
 
 
 class Repeated(Exception):

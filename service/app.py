@@ -26,6 +26,8 @@ from service.pointers import problem_items
 from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
 from service.rates import Rates
 from service.routes import (
+    comparison_results,
+    comparisons,
     diagnostics,
     events,
     generations,
@@ -41,6 +43,12 @@ from service.tracing import instrument
 
 log = logging.getLogger("guidepost.service")
 
+NOUNS = (
+    *(generations, events, images, diagnostics, pictures),
+    *(comparisons, comparison_results),
+    *(guidance, models, openai, health),
+)
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The app over the Redis that `settings` name; nothing is connected before the first request."""
@@ -54,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         webhooks=webhooks.router,
     )
     app.state.gateway = gateway
-    for noun in (generations, events, images, diagnostics, pictures, guidance, models, openai, health):
+    for noun in NOUNS:
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
     app.add_middleware(

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from guidance.info import ModelInfo
 from jobs.api_keys import ApiKey, ApiKeyStore
 from jobs.artifacts import ArtifactStore
+from jobs.comparison_store import ComparisonStore
 from jobs.connection import connect, connect_async
 from jobs.correlation import bind
 from jobs.housekeeping import Housekeeper
@@ -43,6 +44,7 @@ class Gateway:
         self.redis = connect(settings)
         self.blocking = connect_async(settings)
         self.store = JobStore(self.redis, settings)
+        self.comparisons = ComparisonStore(self.store)
         self.workers = LiveWorkers(self.redis)
         self.metrics = Metrics(self.store, self.workers)
         self.artifacts = ArtifactStore(settings.artifacts)

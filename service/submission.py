@@ -62,7 +62,11 @@ def refusing(gateway: Gateway, evaluations: int, generations: int = 1) -> Iterat
         detail, excess = _overfull(gateway, full, evaluations, generations)
         raise Refusal(503, "queue_full", detail, retry_after=gateway.workers.seconds_for(excess)) from None
     except TooManyActive as busy:
-        detail = f"{busy.active} generations are queued or running, and {_allowed(gateway, 'max_active')} may"
+        most = _allowed(gateway, "max_active")
+        if generations > most:
+            detail = f"these are {generations} generations, and the key may have {most} queued and running"
+            raise refused([Problem("", "exceeds_max_active", detail)]) from None
+        detail = f"{busy.active} generations are queued or running, and {most} may"
         wait = gateway.workers.seconds_for(_until_one_ends(gateway))
         raise Refusal(429, "too_many_active", detail, retry_after=wait) from None
     except QuotaExceeded as spent:

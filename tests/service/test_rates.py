@@ -21,6 +21,7 @@ from service.app import create_app
 from tests.jobs.requests import TEXT
 from tests.service.stand_in import StandIn
 from tests.service.test_access import LIST, bearer
+from tests.service.test_comparisons import ASKED as COMPARED
 from tests.service.test_generations import ASKED, post
 from tests.service.test_problems import problem
 
@@ -176,6 +177,14 @@ def test_422_what_no_day_s_quota_allows_is_not_worth_coming_back_for(client: Tes
     _, token = api_keys.create(quota=1)
     [error] = problem(client.post(LIST, json=ASKED, headers=bearer(token)), 422, "unsupported")["errors"]
     assert error["code"] == "exceeds_quota"
+
+
+def test_422_a_comparison_of_more_than_may_be_under_way(client: TestClient, api_keys: ApiKeyStore) -> None:
+    _, token = api_keys.create(max_active=1)
+    [error] = problem(client.post("/v1/comparisons", json=COMPARED, headers=bearer(token)), 422, "unsupported")[
+        "errors"
+    ]
+    assert error["code"] == "exceeds_max_active"
 
 
 def test_a_hundred_at_once_do_not_pass_a_quota(

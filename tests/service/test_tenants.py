@@ -23,6 +23,7 @@ from service.app import create_app
 from service.openapi import document
 from tests.service.stand_in import StandIn
 from tests.service.test_access import bearer
+from tests.service.test_comparisons import ASKED as COMPARED
 from tests.service.test_generations import ASKED
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -46,12 +47,25 @@ class Caller:
         id: str = job["id"]
         return id
 
+    def comparison(self) -> str:
+        headers = self.headers | {"Prefer": "wait=30"}
+        comparison = self.client.post(
+            "/v1/comparisons", json=COMPARED | {"diagnostics": "full"}, headers=headers
+        ).json()
+        assert comparison["status"] == "succeeded"
+        id: str = comparison["id"]
+        return id
 
-RESOURCES: dict[str, Callable[[Caller], str]] = {"/v1/generations/{id}": Caller.generation}
+
+RESOURCES: dict[str, Callable[[Caller], str]] = {
+    "/v1/generations/{id}": Caller.generation,
+    "/v1/comparisons/{id}": Caller.comparison,
+}
 """How to make what a path begins with; answers its id."""
 PARAMETERS = {"index": "0", "name": "segments"}
 """Other parameters of paths, as those resources have them."""
 BODIES: dict[str, Any] = {
+    "createComparison": COMPARED,
     "createGeneration": ASKED,
     "createImage": {"prompt": "a red circle", "seed": 7},
     "validateGuidance": {"guidance": {}},
@@ -169,8 +183,9 @@ def test_whatever_is_queued_is_within_the_bounds_of_the_key(
 ) -> None:
     spent, _ = api_keys.create(quota=10**9)
     connection.set(keys.quota(spent.tenant), 10**9)
-    busy, token = api_keys.create(max_active=1)
-    assert Caller(client, bearer(token)).ask("POST", "/v1/generations", ASKED).status_code == 202
+    busy, token = api_keys.create(max_active=2)
+    for _ in range(2):
+        assert Caller(client, bearer(token)).ask("POST", "/v1/generations", ASKED).status_code == 202
     for key, code in ((spent, "quota_exceeded"), (busy, "too_many_active")):
         again = api_keys.create(tenant=key.tenant, quota=key.quota, max_active=key.max_active)[1]
         response = Caller(client, bearer(again)).ask(operation.method, operation.path, operation.body())
