@@ -8,6 +8,7 @@ from cli.generate import generate
 from cli.inspect import inspect
 from cli.listing import methods, models, openapi
 from cli.up import serve, up, worker
+from cli.webhooks import webhooks
 
 app = typer.Typer(
     name="guidepost",
@@ -20,3 +21,5 @@ app = typer.Typer(
 
 for command in (up, serve, worker, generate, compare, inspect, methods, models, openapi, demo):
     app.command()(command)
+
+app.add_typer(webhooks)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.request import GenerationRequest
+from jobs.webhook import Delivery
 
 PRIORITIES = ("high", "normal", "low")
 """In the order in which those who wait are served."""
@@ -33,7 +34,7 @@ class Order:
 
     def fields(self, id: str) -> dict[str, str]:
         """Of the record, as it is created."""
-        return {
+        fields = {
             "id": id,
             "request": self.request.model_dump_json(),
             "steps": str(self.request.sampler.steps),
@@ -41,6 +42,9 @@ class Order:
             "rank": str(self.rank),
             "crew": self.crew,
         }
+        if self.request.webhook:
+            fields |= {"delivery": Delivery().model_dump_json(), "receiver": self.request.webhook.receiver}
+        return fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ KEYS = [
     keys.DEADLINES,
     keys.STORED,
     keys.LOAD,
+    keys.DELIVERIES,
 ]
 """Of the script, in its order."""
 DONE, REPEATED, FULL = 1, 2, 3

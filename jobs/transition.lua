@@ -7,7 +7,7 @@
 -- A terminal state is never left, an attempt that was replaced can write nothing, and each change appends its event
 -- to the stream in the same step: states and events cannot disagree.
 --
--- KEYS  generation prefix, events prefix, index, counters, waiting prefix, deadlines, stored, load
+-- KEYS  generation prefix, events prefix, index, counters, waiting prefix, deadlines, stored, load, deliveries
 -- ARGV  operation, id, attempt token ("" where none is needed), options as JSON
 -- Returns an array: 1 when the operation was done (or had been before), 0 when it was refused, then what it answers.
 
@@ -112,6 +112,9 @@ local function finish(to, reason)
   end
   redis.call('ZREM', deadlines, id)
   redis.call('ZADD', stored, now + options.result_ttl, id)
+  if get('delivery') then  -- its client is told by a webhook; noted here, so that no crash forgets it
+    redis.call('ZADD', KEYS[9], now, id)
+  end
   count('finished:' .. to, 1)
   for name, amount in pairs(options.counters or {}) do
     count(name, amount)

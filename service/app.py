@@ -35,6 +35,7 @@ from service.routes import (
     models,
     openai,
     pictures,
+    webhooks,
 )
 from service.tracing import instrument
 
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary=openapi.SUMMARY,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
+        webhooks=webhooks.router,
     )
     app.state.gateway = gateway
     for noun in NOUNS:
@@ -73,7 +75,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway: Gateway = app.state.gateway
     gateway.housekeeper.start()
+    gateway.deliverer.start()
     yield
+    await run_in_threadpool(gateway.deliverer.stop)
     await run_in_threadpool(gateway.housekeeper.stop)
     await run_in_threadpool(gateway.tracing.close)
     await gateway.close()

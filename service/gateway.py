@@ -22,6 +22,7 @@ from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
 from jobs.tracing import Tracing
+from service.deliverer import Deliverer
 from service.job import render
 from service.metrics import Metrics
 from service.problems import Refusal, not_found
@@ -44,6 +45,7 @@ class Gateway:
         self.metrics = Metrics(self.store, self.workers)
         self.artifacts = ArtifactStore(settings.artifacts)
         self.housekeeper = Housekeeper(settings, self.artifacts)
+        self.deliverer = Deliverer(settings)
         self.tracing = Tracing(settings, "gateway")
         self.tenant = ""
         """Who asks. Routes see what is this tenant's, and nothing else."""
