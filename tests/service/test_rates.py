@@ -181,9 +181,8 @@ def test_422_what_no_day_s_quota_allows_is_not_worth_coming_back_for(client: Tes
 
 def test_422_a_comparison_of_more_than_may_be_under_way(client: TestClient, api_keys: ApiKeyStore) -> None:
     _, token = api_keys.create(max_active=1)
-    [error] = problem(client.post("/v1/comparisons", json=COMPARED, headers=bearer(token)), 422, "unsupported")[
-        "errors"
-    ]
+    response = client.post("/v1/comparisons", json=COMPARED, headers=bearer(token))
+    [error] = problem(response, 422, "unsupported")["errors"]
     assert error["code"] == "exceeds_max_active"
 
 
