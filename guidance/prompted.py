@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from guidance.asked import Asked
 
 Wanted = str | int | None
 """What a condition is made from: a prompt, a label, or None for the null condition."""
 
 
-class Prompted(BaseModel):
+class Prompted(Asked):
     """A prompt, or the label of a class: as the request itself is conditioned."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     prompt: str | None = Field(None, max_length=4000, description="text-conditional models")
     label: int | None = Field(None, ge=0, description="class index; label-conditional models")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
+from guidance.asked import Asked
 from guidance.combiners import CFG, AnyCombiner
 from guidance.conditions import AnyCondition
 from guidance.corrections import AnyCorrection
@@ -27,14 +28,12 @@ def _default_schedule(validated: dict[str, Any]) -> AnySchedule:
     return schedule
 
 
-class GuidanceSpec(BaseModel):
+class GuidanceSpec(Asked):
     """How a trajectory is guided: one combiner, its weight schedule, and what happens before and after.
 
     A preset fills the stages that the spec does not name. A spec without a schedule gets its combiner's default, so
     that a resolved spec says everything.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str | None = Field(None, description="name of published settings (GET /v1/guidance lists them)")
     combiner: AnyCombiner = Field(default_factory=CFG)

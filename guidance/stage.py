@@ -6,8 +6,9 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from guidance.asked import Asked
 from guidance.prompted import Wanted
 
 Space = Literal["output", "eps", "v", "denoised"]
@@ -31,14 +32,14 @@ def _require_type(schema: dict[str, Any]) -> None:
     schema["required"] = ["type", *(name for name in schema.get("required", []) if name != "type")]
 
 
-class Stage(BaseModel):
+class Stage(Asked):
     """One stage of a guidance spec. Subclasses declare `type: Literal["..."]`, which picks them in their union.
 
     Frozen and free of state: one object may serve many trajectories at once. What must persist over the steps of a
     trajectory lives in `Step.memory`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_require_type)
+    model_config = ConfigDict(json_schema_extra=_require_type)
 
     paper: ClassVar[str] = ""
     """Authors, year and arXiv number of the source."""

@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PlainSerializer,
     StringConstraints,
@@ -16,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from guidance.asked import Asked
 from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
 from jobs.request import GenerationRequest
@@ -53,10 +52,8 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 Values = Annotated[list[Any], AfterValidator(_shallow), Field(min_length=1, max_length=MAX_SPECS)]
 
 
-class ComparedSpec(BaseModel):
+class ComparedSpec(Asked):
     """One of the specs to compare. What it leaves out is as in the comparison."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: Name | None = Field(None, description="its name in pictures and tables; null: what varies between the specs")
     guidance: Unchecked[GuidanceSpec] = Field(default_factory=GuidanceSpec)

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from guidance.asked import Asked
 from guidance.companions import companion_problems
 from guidance.info import ModelInfo, Problem
 from guidance.samplers import DDIM, AnySampler
@@ -24,10 +25,8 @@ Label = Annotated[str, StringConstraints(max_length=64)]
 Text = Annotated[str, StringConstraints(max_length=512)]
 
 
-class Output(BaseModel):
+class Output(Asked):
     """How the images are delivered."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["png", "webp", "jpeg"] = "png"
     previews: int = Field(0, ge=0, le=16, description="preview images per image on the way, as events")
@@ -38,10 +37,10 @@ class Output(BaseModel):
     )
 
 
-class GenerationRequest(BaseModel):
+class GenerationRequest(Asked):
     """A generation. Only `prompt` (or `label`) is required; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # errors get logged
+    model_config = ConfigDict(hide_input_in_errors=True)  # errors get logged
 
     model: str = Field("shapes", min_length=1, max_length=200, description="a model of GET /v1/models")
     prompt: str | None = Field(None, max_length=4000, description="what to show; text-conditional models")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from guidance.asked import Asked
 from guidance.info import ModelInfo, Problem
 from guidance.inversion import inversion_problems
 from guidance.picture import Picture, misfit
@@ -16,10 +17,8 @@ from guidance.schedules.weights import HIGHEST, LOWEST
 from guidance.spec import GuidanceSpec
 
 
-class Source(BaseModel):
+class Source(Asked):
     """A picture to begin from, by DDIM inversion: plain, or with CFG++ where the combiner is cfgpp."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: Picture = Field(description="the picture as a data URL, of the size of the image")
     prompt: str | None = Field(None, max_length=4000, description="what it shows; null: the request's own prompt")

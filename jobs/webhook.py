@@ -10,6 +10,7 @@ import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from guidance.asked import Asked
 from guidance.info import Problem
 from jobs.addresses import Allowed, literal, public
 
@@ -41,10 +42,8 @@ def _invalid(why: str) -> PydanticCustomError:
     return PydanticCustomError("invalid_url", "{why}", {"why": why})
 
 
-class Webhook(BaseModel):
+class Webhook(Asked):
     """Where to post what happened. What arrives is signed: see docs/webhooks.md."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: Annotated[str, AfterValidator(_url)] = Field(
         max_length=LONGEST_URL, description="https, on the public internet", json_schema_extra={"format": "uri"}

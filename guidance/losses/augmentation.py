@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from guidance.asked import Asked
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -23,10 +25,8 @@ SCALES = (0.75, 1.25)
 """Range of the random enlargement; ours, since the paper names none."""
 
 
-class Augmentation(BaseModel):
+class Augmentation(Asked):
     """The mean over random changes of the denoised estimate stands for the loss of the estimate itself."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     copies: int = Field(10, ge=1, le=64, description="random changes a gradient; the paper's code takes 10 to 20")
     changes: tuple[Change, ...] = Field(

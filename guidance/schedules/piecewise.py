@@ -6,17 +6,16 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from guidance.asked import Asked
 from guidance.schedules.base import Schedule
 from guidance.schedules.progress_schedule import progress
 from guidance.schedules.weights import Weight
 
 
-class Point(BaseModel):
+class Point(Asked):
     """A weight at a place of the trajectory."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     at: float = Field(ge=0, description="progress from 0, the first step, to 1, the last; or sigma / alpha")
     weight: Weight

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from typing_extensions import TypeAliasType
+
+from guidance.asked import Asked
 
 LOWEST, HIGHEST = -1000, 1000
 OTHERS = frozenset({"gamma", "ho_salimans"})
 """The other conventions. In both a number is w - 1."""
 
 
-class GammaWeight(BaseModel):
+class GammaWeight(Asked):
     """The weight of cond + gamma (cond - uncond): w - 1, off at 0."""
-
-    model_config = ConfigDict(extra="forbid")
 
     gamma: float = Field(ge=LOWEST - 1, le=HIGHEST - 1)
 
 
-class HoSalimansWeight(BaseModel):
+class HoSalimansWeight(Asked):
     """The weight of (1 + w) cond - w uncond (Ho & Salimans 2022, arXiv:2207.12598, eq. 6): ours less 1, off at 0."""
-
-    model_config = ConfigDict(extra="forbid")
 
     ho_salimans: float = Field(ge=LOWEST - 1, le=HIGHEST - 1)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
+from guidance.asked import Asked
 from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
 from jobs.request import MAX_SEED, GenerationRequest, Output
@@ -30,14 +31,12 @@ UNSUPPORTED = {
 """Fields of OpenAI's that have no meaning here, and would change the picture if they had."""
 
 
-class ImageGenerationRequest(BaseModel):
+class ImageGenerationRequest(Asked):
     """OpenAI's request for images; the last five fields are this service's own (`extra_body` in Python's client).
 
     A member that is null counts as left out. Unknown fields are refused, and so are `style`, `complexity`,
     `frame_count`, `frame_duration_ms` and `svg`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompt: str = Field(max_length=4000, description="what to show")
     model: str = Field(DEFAULT_MODEL, min_length=1, max_length=200, description="a model of GET /v1/models")

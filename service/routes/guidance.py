@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import Response
 
+from guidance.asked import Asked
 from guidance.catalogue import catalogue
 from guidance.companions import companion_problems
 from guidance.info import ModelInfo
@@ -29,10 +30,8 @@ router = APIRouter(tags=["guidance"])
 JSON, SVG = "application/json", "image/svg+xml"
 
 
-class ValidationRequest(BaseModel):
+class ValidationRequest(Asked):
     """A guidance spec to look at, on a model and a sampler."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field("shapes", min_length=1, max_length=200, description="a model of GET /v1/models")
     sampler: AnySampler = Field(default_factory=DDIM)

@@ -179,7 +179,7 @@ BAD = {"combiner": {"type": "apg", "eta": "x"}}
 @pytest.mark.parametrize(
     ("fields", "pointer", "code"),
     [
-        ({"specs": [*weights(1, 2, 3), {"guidance": BAD}]}, "/specs/3/guidance/combiner/eta", "float_parsing"),
+        ({"specs": [*weights(1, 2, 3), {"guidance": BAD}]}, "/specs/3/guidance/combiner/eta", "float_type"),
         ({"specs": [{"sampler": {"type": "ddim", "steps": 0}}]}, "/specs/0/sampler/steps", "greater_than_equal"),
         ({"specs": [{"guidance": {"combinr": {}}}]}, "/specs/0/guidance/combinr", "extra_forbidden"),
         ({"specs": [{"lable": "x"}]}, "/specs/0/lable", "extra_forbidden"),
@@ -187,7 +187,7 @@ BAD = {"combiner": {"type": "apg", "eta": "x"}}
         (
             {"specs": None, "grid": {"/guidance/schedule/weight": [1, 3, "x"]}},
             "/grid/~1guidance~1schedule~1weight/2",
-            "float_parsing",
+            "float_type",
         ),
         (
             {"specs": None, "grid": {"/guidance/combiner/type": ["cfg", "apgg"]}},
