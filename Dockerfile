@@ -11,7 +11,7 @@ COPY service service
 COPY workers workers
 
 FROM base AS gateway
-RUN pip install -c requirements.lock -e .
+RUN pip install -c requirements.lock -e ".[tracing]"
 USER guidepost
 ENV GUIDEPOST_HOST=0.0.0.0 GUIDEPOST_PORT=8000
 EXPOSE 8000
@@ -20,7 +20,7 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD \
 CMD ["guidepost", "serve"]
 
 FROM base AS worker
-RUN pip install -c requirements.lock -e ".[worker]"
+RUN pip install -c requirements.lock -e ".[tracing,worker]"
 COPY models models
 USER guidepost
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD \

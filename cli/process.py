@@ -28,6 +28,8 @@ class Child:
 
     def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], *, pass_fds: Sequence[int] = ()) -> None:
         self.name = name
+        # A line of JSON stays one: whoever reads them tells processes apart by their pid.
+        self._prefix = "" if env.get("GUIDEPOST_LOG_FORMAT") == "json" else f"{name} | "
         self.process = subprocess.Popen(
             argv,
             env={**env, PARENT: str(os.getpid())},
@@ -46,7 +48,7 @@ class Child:
         assert self.process.stdout is not None
         with self.process.stdout as lines:
             for line in lines:
-                sys.stderr.write(f"{self.name} | {line.decode(errors='replace').rstrip()}\n")
+                sys.stderr.write(f"{self._prefix}{line.decode(errors='replace').rstrip()}\n")
                 sys.stderr.flush()
         self.process.wait()
         ended(self)

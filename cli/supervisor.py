@@ -5,7 +5,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from types import FrameType
 
@@ -23,6 +23,8 @@ class Role:
     name: str
     argv: Sequence[str]
     pass_fds: Sequence[int] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    """On top of the supervisor's."""
 
 
 class Supervisor:
@@ -51,7 +53,7 @@ class Supervisor:
         self.news.put(signal.Signals(number))
 
     def _start(self, role: Role) -> None:
-        child = Child(role.name, role.argv, self.env, pass_fds=role.pass_fds)
+        child = Child(role.name, role.argv, {**self.env, **role.env}, pass_fds=role.pass_fds)
         self.children[role.name] = child
         child.watch(self.news.put)
 

@@ -45,7 +45,7 @@ def up(
         listener = stack.enter_context(_listening())
         stack.enter_context(_redis())
         service = stack.enter_context(_service(listener))
-        supervisor = Supervisor(_roles(listener, workers), os.environ)
+        supervisor = Supervisor(roles(listener, workers), os.environ)
         status = supervisor.run(lambda: _ready(service, workers), lambda: _announce(service))
     raise typer.Exit(status)
 
@@ -63,11 +63,20 @@ def serve(port: Port = None, host: Host = None, fd: Annotated[int | None, typer.
     _settle(GUIDEPOST_PORT=port, GUIDEPOST_HOST=host)
     import uvicorn
 
+    from jobs.logs import configure
+    from jobs.settings import Settings
+    from jobs.tracing import TracingMissing
+    from service.app import create_app
+
+    settings = Settings()
+    configure(settings)
     listener = socket.socket(fileno=fd) if fd is not None else _listen()
     print(f"guidepost gateway listens on {url(listener)}", flush=True)
-    config = uvicorn.Config(
-        "service.app:create_app", factory=True, log_level="info", access_log=False, timeout_graceful_shutdown=5
-    )
+    try:
+        app = create_app(settings)
+    except TracingMissing as error:
+        sys.exit(f"guidepost gateway: {error}")
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -144,12 +153,21 @@ def url(listener: socket.socket) -> str:
     return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
 
 
-def _roles(listener: socket.socket, workers: int) -> list["Role"]:
+def roles(listener: socket.socket, workers: int) -> list["Role"]:
+    """The gateway, which inherits the listener, and the workers."""
     from cli.supervisor import Role
 
     python = [sys.executable, "-m", "cli"]
     gateway = Role("gateway", [*python, "serve", "--fd", str(listener.fileno())], pass_fds=[listener.fileno()])
-    return [gateway, *(Role(f"worker-{number}", [*python, "worker"]) for number in range(1, workers + 1))]
+    return [gateway, *(Role(f"worker-{k + 1}", [*python, "worker"], env=_metrics(k)) for k in range(workers))]
+
+
+def _metrics(worker: int) -> dict[str, str]:
+    """Workers of one machine have a port each for their metrics: the one that is set, and those that follow it."""
+    from jobs.settings import Settings
+
+    port = Settings().metrics_port
+    return {"GUIDEPOST_METRICS_PORT": str(port + worker)} if port else {}
 
 
 def _ready(service: "Service", workers: int) -> bool:

@@ -12,7 +12,7 @@ from jobs.connection import AWAY, connect
 from jobs.settings import Settings
 from jobs.store import JobStore
 
-log = logging.getLogger("guidepost.housekeeping")
+log = logging.getLogger(__name__)
 
 AT_ONCE = 100
 """Generations that one round deals with: each round is short, and the next one comes soon."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import uuid_utils
 
@@ -18,6 +19,11 @@ def new_id() -> str:
 def is_id(text: str) -> bool:
     """Whether `text` has the form of an id, and so may be part of a key or a path."""
     return re.fullmatch(ID, text) is not None
+
+
+def made_at(id: str) -> datetime:
+    """When an id was made, to the millisecond, by the clock of who made it."""
+    return datetime.fromtimestamp(int(id.replace("-", "")[:12], 16) / 1000, UTC)
 
 
 def least_id(seconds: float) -> str:

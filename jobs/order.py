@@ -28,6 +28,17 @@ class Order:
         """The models that one worker must serve to run it, a line each."""
         return "\n".join(sorted({self.request.model, *self.request.guidance.companions}))
 
+    def fields(self, id: str) -> dict[str, str]:
+        """Of the record, as it is created."""
+        return {
+            "id": id,
+            "request": self.request.model_dump_json(),
+            "steps": str(self.request.sampler.steps),
+            "nfe_total": str(self.nfe_total),
+            "rank": str(self.rank),
+            "crew": self.crew,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Once:
@@ -53,8 +64,6 @@ class Terms:
     """Seconds after which it ends wherever it stands: expired if it waits, canceled if it runs."""
     max_active: int | None = None
     """Generations that the tenant may have queued and running, these included."""
-    traceparent: str | None = None
-    """W3C trace context of the request that made it."""
 
 
 ANYONE = Terms()

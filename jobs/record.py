@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from jobs.correlation import Correlation
 from jobs.request import GenerationRequest
 
 
@@ -62,7 +63,7 @@ class Failure(BaseModel):
 class Record(BaseModel):
     """A generation as its Redis hash holds it. Times are UTC, by the clock of Redis."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)  # errors get logged, and it holds prompts
 
     id: str
     tenant: str = ""
@@ -86,7 +87,6 @@ class Record(BaseModel):
     """Why it was asked to end: user, deadline."""
     deadline_at: datetime | None = None
     """When it ends wherever it stands."""
-    traceparent: str | None = None
     step: int = 0
     steps: int = 0
     nfe_done: int = 0
@@ -96,12 +96,20 @@ class Record(BaseModel):
     """The summary; the per-step columns are an artifact."""
     usage: Usage = Usage()
     error: Failure | None = None
+    request_id: str | None = None
+    """Of the HTTP request that made it, as are the next two."""
+    traceparent: str | None = None
+    tracestate: str | None = None
     seq: int = 0
     """Number of the last event."""
 
     @property
     def terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def correlation(self) -> Correlation:
+        return Correlation(self.request_id, self.id, self.tenant or None, self.traceparent, self.tracestate)
 
     @property
     def expired(self) -> bool:

@@ -40,7 +40,7 @@ class Output(BaseModel):
 class GenerationRequest(BaseModel):
     """A generation. Only `prompt` (or `label`) is required; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # errors get logged
 
     model: str = Field("shapes", min_length=1, max_length=200, description="a model of GET /v1/models")
     prompt: str | None = Field(None, max_length=4000, description="what to show; text-conditional models")

@@ -63,6 +63,16 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
     redis_timeout_seconds: float = Field(5.0, gt=0, description="how long an answer of Redis is waited for")
 
+    log_format: Literal["text", "json"] = Field("text", description="lines for people, or one JSON object a line")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="port of a worker's own /metrics; unset: none, 0: a free one"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address of a worker's own /metrics")
+    otlp_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector (OTLP over HTTP) for traces, as http://localhost:4318; unset: none"
+    )
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, path: Path) -> Path:

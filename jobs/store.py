@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from redis.client import Pipeline
 from redis.commands.core import Script
 
 from jobs import keys, queue
+from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
 from jobs.order import ANYONE, Order, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
@@ -42,12 +43,25 @@ DONE, REPEATED, FULL = 1, 2, 3
 class Attempt:
     """The right to run a generation: whoever holds the token may report, until it ends or is handed on."""
 
-    id: str
     token: str
-    number: int
-    request: GenerationRequest
-    deadline_at: datetime | None = None
-    traceparent: str | None = None
+    record: Record
+    """As it stood when the attempt began."""
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def number(self) -> int:
+        return self.record.attempts
+
+    @property
+    def request(self) -> GenerationRequest:
+        return self.record.request
+
+    @property
+    def deadline_at(self) -> datetime | None:
+        return self.record.deadline_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ class JobStore:
         """
         ids = [new_id() for _ in orders]
         options: dict[str, Any] = {
-            "orders": [{"fields": _fields(id, order, terms)} for id, order in zip(ids, orders, strict=True)],
+            "orders": [{"fields": order.fields(id) | current().origin} for id, order in zip(ids, orders, strict=True)],
             "once": self._once(terms, resource or ids[0]),
             "tenant": terms.tenant,
             "cancel_after": terms.cancel_after,
@@ -213,17 +227,19 @@ class JobStore:
         diagnostics: Mapping[str, Any] | None = None,
         usage: Usage | None = None,
         error: Failure | None = None,
+        totals: Mapping[str, float] | None = None,
     ) -> bool:
         """End it for good. True: the record says so (also when this very report had arrived before).
 
-        `diagnostics` is the summary that the job shows; the columns belong in the artifact.
+        `diagnostics` is the summary that the job shows; the columns belong in the artifact. `totals` are added to
+        those of the service (`jobs.totals`), once.
         """
         if status not in TERMINAL:
             raise ValueError(f"status = {status}: only {', '.join(sorted(TERMINAL))} end a generation")
         fields = {"images": json.dumps([image.model_dump() for image in images])}
         if diagnostics is not None:
             fields["diagnostics"] = json.dumps(diagnostics)
-        counters: dict[str, float] = {}
+        counters = dict(totals or {})
         if usage is not None:
             fields["usage"] = usage.model_dump_json()
             counters["nfe"] = usage.nfe
@@ -293,19 +309,6 @@ class JobStore:
                 pipeline.zremrangebylex(keys.index(status, owner), "-", f"({oldest}")
 
 
-def _fields(id: str, order: Order, terms: Terms) -> dict[str, str]:
-    """Of the record, as it is created."""
-    fields = {
-        "id": id,
-        "request": order.request.model_dump_json(),
-        "steps": str(order.request.sampler.steps),
-        "nfe_total": str(order.nfe_total),
-        "rank": str(order.rank),
-        "crew": order.crew,
-    }
-    return fields | ({"traceparent": terms.traceparent} if terms.traceparent else {})
-
-
 def _accepted(answer: Sequence[Any]) -> None:
     """Raise unless the generations were created."""
     code, *details = answer
@@ -318,12 +321,5 @@ def _accepted(answer: Sequence[Any]) -> None:
 
 
 def _attempt(token: str, answer: Sequence[Any]) -> Attempt:
-    id, number, request, deadline, traceparent = answer
-    return Attempt(
-        id.decode(),
-        token,
-        int(number),
-        GenerationRequest.model_validate_json(request),
-        datetime.fromtimestamp(float(deadline), UTC) if deadline else None,
-        traceparent.decode() or None,
-    )
+    [fields] = answer
+    return Attempt(token, Record.from_hash(dict(zip(fields[::2], fields[1::2], strict=True))))

@@ -180,14 +180,14 @@ function operations.start()
     finish('expired', 'deadline')
     return REFUSED
   end
-  local attempts = redis.call('HINCRBY', record, 'attempts', 1)
+  redis.call('HINCRBY', record, 'attempts', 1)
   set(options.fields)
   set({ token = token, started_at = stamp(now), step = '0', nfe_done = '0' })
   redis.call('HSETNX', record, 'first_started_at', stamp(now))
   redis.call('HDEL', record, 'status_reason', 'last_step_at')
   move('running')
   say_status('running')
-  return { 1, id, attempts, get('request'), get('deadline_at') or '', get('traceparent') or '' }
+  return { 1, redis.call('HGETALL', record) }
 end
 
 -- Start the first in line among those that need no more than options.serves. When there is none: how many wait for

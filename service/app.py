@@ -20,15 +20,13 @@ from jobs.settings import Settings
 from jobs.version import VERSION
 from service import openapi
 from service.gateway import Gateway
-from service.middleware import BodyLimit, Frame
+from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import problem_items
-from service.problems import Refusal, code_of, respond, summed_up
-from service.routes import diagnostics, events, generations, guidance, health, images, models, pictures
+from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
+from service.routes import diagnostics, events, generations, guidance, health, images, models, openai, pictures
+from service.tracing import instrument
 
 log = logging.getLogger("guidepost.service")
-
-REDIS_RETRY_SECONDS = 2
-STORAGE_RETRY_SECONDS = 10
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -42,13 +40,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.gateway = gateway
-    for noun in (generations, events, images, diagnostics, pictures, guidance, models, health):
+    for noun in (generations, events, images, diagnostics, pictures, guidance, models, openai, health):
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
-    app.add_middleware(Frame, metrics=gateway.metrics)  # added last: the outermost
+    app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
     for error, handler in HANDLERS.items():
         app.add_exception_handler(error, handler)
     openapi.install(app)
+    instrument(app, gateway.tracing, PROBES)
     return app
 
 
@@ -58,6 +57,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway.housekeeper.start()
     yield
     await run_in_threadpool(gateway.housekeeper.stop)
+    await run_in_threadpool(gateway.tracing.close)
     await gateway.close()
 
 
@@ -102,13 +102,12 @@ async def _redis_away(request: Request, error: Any) -> Response:
     detail = "Redis cannot be reached"
     if request.method == "POST":
         detail += "; should the connection have broken while it answered, this request may have been accepted"
-    return respond(request, Refusal(503, "redis_away", detail, retry_after=REDIS_RETRY_SECONDS))
+    return respond(request, redis_away(detail))
 
 
 async def _storage_away(request: Request, error: Any) -> Response:
     log.error("request %s: the store of images: %s", request.state.request_id, error)
-    detail = "the store of images cannot be used; the log has the reason under the request id"
-    return respond(request, Refusal(503, "storage_away", detail, retry_after=STORAGE_RETRY_SECONDS))
+    return respond(request, storage_away())
 
 
 Handler = Callable[[Request, Any], Any]

@@ -14,11 +14,13 @@ from starlette.requests import Request
 from guidance.info import ModelInfo
 from jobs.artifacts import ArtifactStore
 from jobs.connection import connect, connect_async
+from jobs.correlation import bind
 from jobs.housekeeping import Housekeeper
 from jobs.presence import WorkerInfo, live_workers
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
+from jobs.tracing import Tracing
 from service.job import render
 from service.metrics import Metrics
 from service.problems import Refusal, not_found
@@ -40,6 +42,7 @@ class Gateway:
         self.metrics = Metrics(self.store, self.workers)
         self.artifacts = ArtifactStore(settings.artifacts)
         self.housekeeper = Housekeeper(settings, self.artifacts)
+        self.tracing = Tracing(settings, "gateway")
         self.tenant = ""
         """Who asks. Routes see what is this tenant's, and nothing else."""
 
@@ -54,6 +57,7 @@ class Gateway:
         record = self.store.get(id)
         if record is None or record.tenant != self.tenant:
             raise not_found(f"generation {id}")
+        bind(generation_id=id)
         return record
 
     def render(self, record: Record) -> Generation:
@@ -117,4 +121,6 @@ class LiveWorkers:
 def gateway(request: Request) -> Gateway:
     """The dependency through which a route gets at it, as the caller sees it."""
     shared: Gateway = request.app.state.gateway
-    return shared.visited_by(getattr(request.state, "tenant", ""))
+    tenant = getattr(request.state, "tenant", "")
+    bind(tenant=tenant or None)
+    return shared.visited_by(tenant)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from jobs.connection import AWAY
 from jobs.store import JobStore
+from jobs.totals import histogram, labelled
+from jobs.waiting import oldest, waiting
 
 if TYPE_CHECKING:
     from service.gateway import LiveWorkers
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each, which nobody asks for
 
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
@@ -32,6 +44,7 @@ class Metrics:
         )
         self.problems = Counter("guidepost_http_problems", "Error responses", ("code",), registry=self.registry)
         self.registry.register(FromRedis(store, workers))
+        ProcessCollector(registry=self.registry)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
@@ -58,17 +71,45 @@ class FromRedis(Collector):
         yield up
 
     def _metrics(self) -> Iterator[Metric]:
-        counts, totals, workers = self.store.counts(), self.store.counters(), self.workers.get()
+        yield from self._queue()
+        yield from _ended(self.store.counters())
         by_status = GaugeMetricFamily("guidepost_generations", "Generations on record, by status", labels=["status"])
-        for status, count in counts.items():
+        for status, count in self.store.counts().items():
             by_status.add_metric([status], count)
-        finished = CounterMetricFamily("guidepost_generations_finished", "Generations ended", labels=["status"])
-        errors = CounterMetricFamily("guidepost_generations_failed", "Generations failed, by code", labels=["code"])
-        for name, total in totals.items():
-            kind, _, label = name.partition(":")
-            if kind in ("finished", "error"):
-                (finished if kind == "finished" else errors).add_metric([label], total)
-        yield from (by_status, finished, errors)
-        yield CounterMetricFamily("guidepost_generations_accepted", "Generations accepted", totals.get("created", 0))
-        yield CounterMetricFamily("guidepost_evaluations", "Evaluations of ended generations", totals.get("nfe", 0))
-        yield GaugeMetricFamily("guidepost_workers", "Live worker processes", len(workers))
+        yield by_status
+        yield GaugeMetricFamily("guidepost_workers", "Live worker processes", len(self.workers.get()))
+
+    def _queue(self) -> Iterator[Metric]:
+        queue = GaugeMetricFamily("guidepost_queue_generations", "Generations that wait", labels=["models", "priority"])
+        for place, count in waiting(self.store.redis).items():
+            queue.add_metric(place, count)
+        yield queue
+        evaluations = self.store.load().evaluations
+        yield GaugeMetricFamily("guidepost_queue_evaluations", "Evaluations planned for those that wait", evaluations)
+        first = oldest(self.store.redis)
+        age = max(0.0, (datetime.now(UTC) - first).total_seconds()) if first else 0.0
+        yield GaugeMetricFamily("guidepost_queue_oldest_seconds", "Age of the oldest one that waits", age)
+
+
+def _ended(totals: Mapping[str, float]) -> Iterator[Metric]:
+    yield CounterMetricFamily("guidepost_generations_accepted", "Generations accepted", totals.get("created", 0))
+    yield CounterMetricFamily("guidepost_evaluations", "Evaluations of ended generations", totals.get("nfe", 0))
+    counted = (
+        ("guidepost_generations_finished", "Generations ended", "finished", ["status"]),
+        ("guidepost_generations_failed", "Generations failed", "error", ["code"]),
+        ("guidepost_method_evaluations", "Evaluations of those that used a method", "nfe_by", ["stage", "method"]),
+    )
+    for name, text, total, labels in counted:
+        counter = CounterMetricFamily(name, text, labels=labels)
+        for label, amount in labelled(total, totals):
+            counter.add_metric(label.split(":"), amount)
+        yield counter
+    measured = (
+        ("guidepost_generation_wait_seconds", "From acceptance to the first start", "wait_seconds"),
+        ("guidepost_generation_run_seconds", "From the last start to the end", "run_seconds"),
+    )
+    for name, text, total in measured:
+        family = HistogramMetricFamily(name, text, labels=["model"])
+        for model, buckets, seconds in histogram(total, totals):
+            family.add_metric([model], buckets, seconds)
+        yield family

@@ -11,35 +11,47 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from jobs.correlation import Correlation, correlated, trace_context
+from jobs.tracing import Tracing
 from service.metrics import Metrics
 from service.problems import Refusal, respond
 
-log = logging.getLogger("guidepost.service")
+log = logging.getLogger(__name__)
 
+PROBES = ("/livez", "/readyz", "/metrics")
+"""Asked every few seconds: their lines are for debugging."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class Frame:
-    """The outermost layer. Gives each request its X-Request-Id, measures it, and answers what broke with a problem."""
+    """The outermost layer. Gives each request its X-Request-Id, measures and logs it, and answers what broke."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
         self.app = app
         self.metrics = metrics
+        self.tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        asked = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        asked = headers.get("x-request-id", "")
         request_id = asked if REQUEST_ID.fullmatch(asked) else str(uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
+        # With tracing the span around this request is what others are children of, else that of the client.
+        trace = self.tracing.here() or trace_context(headers)
+        with correlated(Correlation(request_id, **trace)):
+            await self._framed(scope, receive, send, request_id)
+
+    async def _framed(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began = time.monotonic()
-        started = False
+        status: int | None = None
 
         async def send_framed(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
                 self._measure(scope, message["status"], time.monotonic() - began)
             await send(message)
@@ -47,16 +59,30 @@ class Frame:
         try:
             await self.app(scope, receive, send_framed)
         except Exception:
-            log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
-            if not started:  # else the connection is cut, which the client notices
+            log.exception("request failed")
+            if status is None:  # else the connection is cut, which the client notices
                 refusal = Refusal(500, "internal_error", "this is our mistake; the log has it under the request id")
                 await respond(Request(scope), refusal)(scope, receive, send_framed)
+        finally:
+            _log(scope, status, time.monotonic() - began)
 
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "")  # the template: few label values, whatever clients ask for
-        self.metrics.requests.labels(scope["method"], route, str(status)).observe(seconds)
+        self.metrics.requests.labels(scope["method"], route(scope), str(status)).observe(seconds)
         if code := scope["state"].get("problem_code"):
             self.metrics.problems.labels(code).inc()
+
+
+def route(scope: Scope) -> str:
+    """The template, not the path: few values, whatever clients ask for, and nothing that a client wrote."""
+    return getattr(scope.get("route"), "path", "")
+
+
+def _log(scope: Scope, status: int | None, seconds: float) -> None:
+    """One line when the answer is out; a client that left before there was one gets no status."""
+    said = {"method": scope["method"], "route": route(scope), "status": status, "seconds": round(seconds, 6)}
+    said["code"] = scope["state"].get("problem_code")
+    level = logging.DEBUG if said["route"] in PROBES else logging.INFO
+    log.log(level, "request", extra={name: value for name, value in said.items() if value is not None})
 
 
 class BodyLimit:

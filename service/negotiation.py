@@ -23,6 +23,16 @@ ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 Accept = Annotated[str | None, Header(include_in_schema=False)]
 """OpenAPI says what is offered under the responses, and ignores a parameter of this name."""
 
+CancelAfter = Annotated[
+    str | None,
+    Header(
+        alias="Cancel-After",
+        description="such as 90s or 5m: after that time it ends wherever it stands, expired if it waits, canceled if "
+        "it runs",
+        json_schema_extra={"pattern": CANCEL_AFTER_PATTERN},
+    ),
+]
+
 
 def choose(accept: str | None, offers: Sequence[str]) -> str:
     """The offer that `Accept` (RFC 9110, 12.5.1) likes best, the first of equals; or a refusal with 406."""

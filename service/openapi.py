@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from guidance.registry import UNIONS, members
 from jobs.version import VERSION
 from service.event_schemas import Event
+from service.openai.errors import OpenAIError
+from service.openai.schemas import ImageStreamEvent
 from service.problems import Problem
 
 TITLE = "Guidepost"
@@ -24,6 +26,7 @@ TAGS = {
     "diagnostics": "What was measured at each step.",
     "guidance": "What there is to ask for, and what it comes to.",
     "models": "What is served.",
+    "openai": "Images as OpenAI's clients ask for them.",
     "health": "For orchestrators and Prometheus.",
 }
 
@@ -68,6 +71,8 @@ def _fit(spec: Json) -> Json:
         schemas.pop(dropped, None)
     _add(schemas, "Problem", Problem)
     _add(schemas, "Event", Event)
+    _add(schemas, "OpenAIError", OpenAIError)
+    _add(schemas, "ImageStreamEvent", ImageStreamEvent)
     for operation in _operations(spec):
         for parameter in operation.get("parameters", ()):
             parameter["schema"] = _without_null(parameter["schema"])

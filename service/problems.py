@@ -11,8 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from guidance.info import Problem as Finding
+from service.openai.errors import PREFIX, openai_response
 
 MEDIA_TYPE = "application/problem+json"
+REDIS_RETRY_SECONDS = 2
+STORAGE_RETRY_SECONDS = 10
 RETRYABLE = frozenset({408, 429, 503})
 
 PHRASES = {413: "Content too large", 422: "Unprocessable content"}
@@ -79,6 +82,15 @@ class Refusal(Exception):
             self.headers["Retry-After"] = str(retry_after)
 
 
+def redis_away(detail: str = "Redis cannot be reached") -> Refusal:
+    return Refusal(503, "redis_away", detail, retry_after=REDIS_RETRY_SECONDS)
+
+
+def storage_away() -> Refusal:
+    detail = "the store of images cannot be used; the log has the reason"
+    return Refusal(503, "storage_away", detail, retry_after=STORAGE_RETRY_SECONDS)
+
+
 def not_found(what: str) -> Refusal:
     return Refusal(404, "not_found", f"{what} is unknown")
 
@@ -127,8 +139,10 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def respond(request: Request, refusal: Refusal) -> Response:
-    """The problem response; also counted in the metrics under its code."""
+    """The problem response, in the dialect of the route; also counted in the metrics under its code."""
     request.state.problem_code = refusal.code
+    if request.url.path.startswith(PREFIX):
+        return openai_response(refusal)
     problem = Problem(
         type=kind(refusal.code),
         title=title(refusal.code, refusal.status),

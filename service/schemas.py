@@ -217,6 +217,9 @@ class ServedModel(BaseModel):
     sigma_min: float = Field(description="smallest sigma / alpha of its noise table")
     sigma_max: float | None = Field(description="largest; null where it is infinite")
     workers: int = Field(description="live workers that serve it")
+    object: Literal["model"] = Field("model", description="for OpenAI's clients, as are `created` and `owned_by`")
+    created: int = Field(0, description="0: not known")
+    owned_by: str = "guidepost"
 
     @classmethod
     def of(cls, info: ModelInfo, workers: int) -> ServedModel:
@@ -228,6 +231,7 @@ class ServedModel(BaseModel):
 
 
 class ModelList(BaseModel):
+    object: Literal["list"] = "list"
     data: list[ServedModel]
 
 

@@ -9,6 +9,7 @@ from guidance.info import ModelInfo, Problem
 from guidance.inversion import inversion_spec
 from guidance.plan import plan
 from guidance.spec import GuidanceSpec
+from jobs.correlation import bind
 from jobs.order import ANYONE, Order, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import Record
 from jobs.request import GenerationRequest, RequestProblems, resolve
@@ -22,7 +23,9 @@ def submit(gateway: Gateway, request: GenerationRequest, terms: Terms = ANYONE) 
     """Queue the request, or refuse it with every reason there is. May raise Repeated."""
     order = checked(gateway, request)
     with refusing(gateway, order.nfe_total):
-        return gateway.store.create(order.request, order.nfe_total, terms)
+        record = gateway.store.create(order.request, order.nfe_total, terms)
+    bind(generation_id=record.id)
+    return record
 
 
 def accepted(gateway: Gateway, request: GenerationRequest, terms: Terms) -> tuple[Record, bool]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +14,7 @@ import redis
 
 from jobs.connection import connect
 from jobs.embedded import EmbeddedRedis
+from jobs.logs import OURS
 from jobs.settings import Settings
 from jobs.store import JobStore
 from tests.s3 import empty, environment, running_s3
@@ -37,6 +42,21 @@ def connection(settings: Settings) -> Iterator[redis.Redis]:
 @pytest.fixture
 def store(connection: redis.Redis, settings: Settings) -> JobStore:
     return JobStore(connection, settings)
+
+
+@pytest.fixture
+def log_stream() -> Iterator[io.StringIO]:
+    """For `jobs.logs.configure`; the process logs as before when the test is over."""
+    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()  # those that are there when it configures get closed
+    levels = {name: logging.getLogger(name).level for name in OURS}
+    yield io.StringIO()
+    root.handlers[:], root.level = handlers, level
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    logging.captureWarnings(False)
+    sys.excepthook, threading.excepthook = hooks
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +31,9 @@ class Totals:
     rows: int = 0
     seconds: float = 0.0
     splits: int = 0
+    out_of_memory: int = 0
+    by_rows: Counter[int] = field(default_factory=Counter)
+    """Forwards by their number of rows."""
 
 
 @dataclass
@@ -63,6 +66,7 @@ class Batcher:
         try:
             outputs = model.evaluate(branches)
         except Exception as error:
+            self.totals.out_of_memory += is_out_of_memory(error)
             if len(branches) == 1:
                 return [Answer(error, time.perf_counter() - began, 1)]
             self.totals.splits += 1
@@ -74,6 +78,7 @@ class Batcher:
         seconds = time.perf_counter() - began
         self.totals.forwards += 1
         self.totals.rows += len(branches)
+        self.totals.by_rows[len(branches)] += 1
         self.totals.seconds += seconds
         return [Answer(output, seconds, len(branches)) for output in outputs]
 

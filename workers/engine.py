@@ -34,6 +34,8 @@ class Stats:
 
     ticks: int = 0
     busy_seconds: float = 0.0
+    steps: int = 0
+    """Sampler steps, of each image on its own."""
 
 
 class Engine:
@@ -104,7 +106,7 @@ class Engine:
         try:
             self._flights.append(Flight(task, self._lanes(task)))
         except Exception as error:
-            log.exception("task %s could not start", task.id)
+            log.exception("task %s could not start", task.id, extra=task.labels)
             task.updates.put(failure(error))
 
     def _lanes(self, task: Task) -> list[Lane]:
@@ -140,11 +142,13 @@ class Engine:
             return
         for answer in answers:
             flight.count(answer.rows)
+        before = lane.trajectory.steps_done
         try:
             lane.receive(answers)
+            self.stats.steps += max(0, lane.trajectory.steps_done - before)  # time travel goes back
             flight.advanced(lane)
         except Exception as error:
-            log.warning("task %s failed", flight.task.id, exc_info=error)
+            log.warning("task %s failed", flight.task.id, exc_info=error, extra=flight.task.labels)
             self._end(flight, failure(error))
 
     def _end(self, flight: Flight, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import torch
 
@@ -56,14 +57,17 @@ class Flight:
         self._batches += 1
 
     def succeed(self) -> None:
-        nfe = sum(lane.trajectory.nfe_done for lane in self.lanes)
-        usage = Usage(nfe, time.perf_counter() - self.began, self._rows / max(self._batches, 1))
-        self.end(Outcome("succeeded", tuple(self.images[index] for index in sorted(self.images)), usage))
+        self.end(Outcome("succeeded", tuple(self.images[index] for index in sorted(self.images))))
 
     def end(self, outcome: Outcome) -> None:
+        """However it ends, what it took is told."""
         for lane in self.lanes:
             lane.close()
-        self.task.updates.put(outcome)
+        self.task.updates.put(replace(outcome, usage=self._usage()))
+
+    def _usage(self) -> Usage:
+        nfe = sum(lane.trajectory.nfe_done for lane in self.lanes)
+        return Usage(nfe, time.perf_counter() - self.began, self._rows / max(self._batches, 1))
 
 
 class NonFinite(ArithmeticError):

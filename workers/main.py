@@ -11,7 +11,10 @@ from types import FrameType
 import torch
 
 from jobs import queue
+from jobs.logs import configure
 from jobs.settings import Settings
+from jobs.tracing import TracingMissing
+from workers import metrics
 from workers.loading import ModelError, load_all
 from workers.perform import insist
 from workers.runtime import Runtime
@@ -24,12 +27,14 @@ LOOK_SECONDS = 0.5
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then take nothing new, finish what runs, leave. Exits 1 when it cannot serve."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     try:
         runtime = Runtime(settings, load_all(settings))
-    except ModelError as error:
+        if (address := metrics.serve(settings, runtime)) is not None:
+            log.info("metrics are at %s", address)
+    except (ModelError, metrics.PortTaken, TracingMissing) as error:
         sys.exit(f"guidepost worker: {error}")
     Runtime.current = runtime
     stop = _stop_on_signals()
@@ -49,6 +54,7 @@ def run(settings: Settings) -> None:
     engine.join()
     runtime.stopping.set()
     watching.join()
+    runtime.tracing.close()
 
 
 def _stop_on_signals() -> threading.Event:

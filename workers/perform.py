@@ -12,12 +12,15 @@ from typing import Any, TypeVar
 
 from jobs.artifacts import StorageAway, diagnostics_key, image_key, picture_key
 from jobs.connection import AWAY
+from jobs.correlation import correlated, current
 from jobs.encoding import encode
-from jobs.record import Failure, Status, StoredImage, Usage
+from jobs.record import Failure, Status, StoredImage
+from jobs.record import Usage as RecordedUsage
 from jobs.store import Attempt
 from workers.delivery import document, drawn, encoded, overview, shrunk
 from workers.runtime import Runtime
-from workers.task import Outcome, Preview, Progress, Task
+from workers.tally import tally
+from workers.task import Outcome, Preview, Progress, Task, Usage
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,12 @@ def perform() -> None:
     runtime = Runtime.current
     found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models))
     if isinstance(found, Attempt):
-        Performance(runtime, found).run()
+        with correlated(found.record.correlation):
+            try:
+                Performance(runtime, found).run()
+            except Exception:  # RQ would log it too, without saying whose it is
+                log.exception("generation failed outside of the engine")
+                raise
     elif found:  # the bell was for others: they hear it when it rings again
         runtime.stopping.wait(PASS_ON_SECONDS)
         insist(runtime.store.ring)
@@ -57,14 +65,44 @@ class Performance:
     def __init__(self, runtime: Runtime, attempt: Attempt) -> None:
         self.runtime, self.id, self.attempt = runtime, attempt.id, attempt
         self.store, self.token = runtime.store, attempt.token
+        self.began = time.monotonic()
 
     def run(self) -> None:
+        record = self.attempt.record
+        model, attempt, origin = record.request.model, record.attempts, record.correlation.origin
+        said = {"model": model, "attempt": attempt, "wait_seconds": record.queue_seconds}
+        log.info("generation started", extra=said)
+        if attempt == 1 and record.started_at is not None:  # when it was handed back is not on record
+            self.runtime.tracing.past("generation queue", origin, record.created_at, record.started_at)
+        with self.runtime.tracing.span("generation run", origin) as span:
+            span.set(generation_id=self.id, model=model, attempt=attempt)
+            outcome = self._sample()
+            outcome, images = self._store(outcome)
+            recorded = self._finish(outcome, images)
+            span.set(status=outcome.status, reason=outcome.reason)
+            if outcome.status == "failed":
+                span.fail(outcome.reason or "internal")
+        self._say_end(outcome, recorded)
+
+    def _sample(self) -> Outcome:
         deadline = time.monotonic() + self.runtime.settings.run_seconds
-        task = Task(self.id, self.attempt.request, deadline)
-        with self.runtime.in_flight(task):
+        task = Task(self.id, self.attempt.request, deadline, current().labels)
+        with self.runtime.tracing.span("sample") as span, self.runtime.in_flight(task):
             self.runtime.engine.submit(task)
             outcome = self._follow(task)
-        self._finish(outcome)
+            usage = outcome.usage or Usage(0, 0.0, 0.0)
+            span.set(evaluations=usage.nfe, mean_batch_rows=usage.mean_batch_rows)
+            span.set(steps=task.request.sampler.steps, images=task.request.n)
+        return outcome
+
+    def _say_end(self, outcome: Outcome, recorded: bool) -> None:
+        seconds, nfe = time.monotonic() - self.began, outcome.usage.nfe if outcome.usage else 0
+        said = {"status": outcome.status, "reason": outcome.reason, "seconds": seconds, "evaluations": nfe}
+        extra = {name: value for name, value in said.items() if value is not None}
+        if recorded:
+            log.info("generation ended", extra=extra)
+        else:
+            log.warning("generation ended after its attempt was over: without effect", extra=extra)
 
     def _follow(self, task: Task) -> Outcome:
         while True:
@@ -109,15 +147,10 @@ class Performance:
             self.id, self.token, "preview", {"index": preview.index, "step": preview.step, "b64_png": data}
         )
 
-    def _finish(self, outcome: Outcome) -> None:
-        """Store the bytes first, so that a record that says succeeded has them."""
-        images: list[StoredImage] = []
-        try:
-            images = self._store(outcome)
-        except StorageAway as error:
-            log.error("generation %s could not be stored: %s", self.id, error)
-            outcome = Outcome("failed", (), outcome.usage, "storage_away", UNSTORED)
-        insist(
+    def _finish(self, outcome: Outcome, images: list[StoredImage]) -> bool:
+        """After the bytes are stored, so that a record that says succeeded has them. False: the attempt was over."""
+        seconds, nfe = time.monotonic() - self.began, outcome.usage.nfe if outcome.usage else 0
+        return insist(
             lambda: self.store.finish(
                 self.id,
                 self.token,
@@ -127,14 +160,22 @@ class Performance:
                 diagnostics=overview(outcome) if self.attempt.request.diagnostics != "off" else None,
                 usage=_usage(outcome),
                 error=_failure(outcome),
+                totals=tally(self.attempt.record, seconds, nfe),
             )
         )
 
-    def _store(self, outcome: Outcome) -> list[StoredImage]:
-        images = self._store_images(outcome)
-        if images:
-            self._store_diagnostics(outcome)
-        return images
+    def _store(self, outcome: Outcome) -> tuple[Outcome, list[StoredImage]]:
+        """What has become of it once its bytes are stored, or cannot be."""
+        with self.runtime.tracing.span("store") as span:
+            try:
+                images = self._store_images(outcome)
+                if images:
+                    self._store_diagnostics(outcome)
+            except StorageAway as error:
+                log.error("generation could not be stored: %s", error)
+                span.fail("storage_away")
+                return Outcome("failed", (), outcome.usage, "storage_away", UNSTORED), []
+        return outcome, images
 
     def _store_diagnostics(self, outcome: Outcome) -> None:
         """The pictures before the document that lists them."""
@@ -164,10 +205,10 @@ class Performance:
         return stored
 
 
-def _usage(outcome: Outcome) -> Usage | None:
+def _usage(outcome: Outcome) -> RecordedUsage | None:
     if outcome.usage is None:
         return None
-    return Usage(nfe=outcome.usage.nfe, mean_batch_rows=outcome.usage.mean_batch_rows)
+    return RecordedUsage(nfe=outcome.usage.nfe, mean_batch_rows=outcome.usage.mean_batch_rows)
 
 
 def _failure(outcome: Outcome) -> Failure | None:

@@ -14,6 +14,7 @@ from jobs.artifacts import ArtifactStore
 from jobs.connection import connect
 from jobs.settings import Settings
 from jobs.store import JobStore
+from jobs.tracing import Tracing
 from workers.engine import Engine
 from workers.task import Task
 
@@ -29,6 +30,7 @@ class Runtime:
         self.redis = connect(settings)
         self.store = JobStore(self.redis, settings)
         self.artifacts = ArtifactStore(settings.artifacts, settings.artifacts_retry_seconds)
+        self.tracing = Tracing(settings, "worker")
         self.engine = Engine(models, settings.max_batch_rows)
         self.stopping = threading.Event()
         self._tasks: dict[str, Task] = {}

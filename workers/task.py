@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Literal
@@ -76,5 +77,7 @@ class Task:
     request: GenerationRequest
     deadline: float | None = None
     """time.monotonic() after which it fails."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What log lines about it carry."""
     updates: SimpleQueue[Progress | Preview | Outcome] = field(default_factory=SimpleQueue)
     canceled: threading.Event = field(default_factory=threading.Event)

@@ -15,13 +15,7 @@ from jobs.request import GenerationRequest
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
 from service.job import etag, path
-from service.negotiation import (
-    CANCEL_AFTER_PATTERN,
-    MAX_WAIT_SECONDS,
-    cancel_after_seconds,
-    unchanged,
-    wait_seconds,
-)
+from service.negotiation import MAX_WAIT_SECONDS, CancelAfter, cancel_after_seconds, unchanged, wait_seconds
 from service.pointers import shown
 from service.problems import invalid, responses
 from service.schemas import Generation, GenerationList
@@ -32,7 +26,6 @@ router = APIRouter(tags=["generations"])
 Shared = Annotated[Gateway, Depends(gateway)]
 
 PREFER = f"wait=N: answer when it has ended, or after N seconds (at most {MAX_WAIT_SECONDS})"
-CANCEL_AFTER = "such as 90s or 5m: after that time it ends wherever it stands, expired if it waits, canceled if it runs"
 WAIT = "seconds to wait until it has ended; with If-None-Match: until it has changed"
 HEADERS = {
     "Location": {"description": "the generation", "schema": {"type": "string"}},
@@ -58,10 +51,7 @@ async def create_generation(
     shared: Shared,
     prefer: Annotated[str | None, Header(alias="Prefer", description=PREFER)] = None,
     idempotency_key: IdempotencyKey = None,
-    cancel_after: Annotated[
-        str | None,
-        Header(alias="Cancel-After", description=CANCEL_AFTER, json_schema_extra={"pattern": CANCEL_AFTER_PATTERN}),
-    ] = None,
+    cancel_after: CancelAfter = None,
 ) -> Response:
     """Post a prompt and a guidance spec. Nothing is queued that a worker would refuse."""
     terms = Terms(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from cli.process import Child
 from cli.supervisor import CRASHES, Role, Supervisor
+from cli.up import roles
 
 FOREVER = "import signal; print('here', flush=True); signal.pause()"
 STUBBORN = (
@@ -33,6 +35,32 @@ def test_the_lines_of_a_child_carry_its_name(capfd: pytest.CaptureFixture[str]) 
     child("print('one'); print('two')").watch(lambda _: ended.set())
     assert ended.wait(10)
     assert capfd.readouterr().err == "child | one\nchild | two\n"
+
+
+def test_lines_of_json_are_passed_on_as_they_are(capfd: pytest.CaptureFixture[str]) -> None:
+    ended = threading.Event()
+    env = os.environ | {"GUIDEPOST_LOG_FORMAT": "json"}
+    Child("child", python("print('{}')"), env).watch(lambda _: ended.set())
+    assert ended.wait(10)
+    assert capfd.readouterr().err == "{}\n"
+
+
+def test_a_role_may_have_variables_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    tell = python("import os; print(os.environ['OWN'], os.environ['ALL'])")
+    supervisor = Supervisor([Role("a", tell, env={"OWN": "1"})], os.environ | {"ALL": "2", "OWN": "0"})
+    assert supervisor.run(lambda: False, lambda: None) == 1
+    assert "a | 1 2\n" in capfd.readouterr().err
+
+
+def test_workers_of_one_machine_have_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.delenv("GUIDEPOST_METRICS_PORT", raising=False)
+        assert [role.env for role in roles(listener, 2)] == [{}, {}, {}]
+        for port, expected in (("9100", ["9100", "9101"]), ("0", ["0", "0"])):
+            monkeypatch.setenv("GUIDEPOST_METRICS_PORT", port)
+            gateway, *workers = roles(listener, 2)
+            assert gateway.env == {}
+            assert [role.env.get("GUIDEPOST_METRICS_PORT", port) for role in workers] == expected
 
 
 def test_a_child_that_does_not_listen_is_killed() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -14,7 +16,11 @@ from jobs.settings import Settings
 from jobs.store import JobStore
 from service.app import create_app
 from tests.jobs.requests import LABELS, TEXT
+from tests.service.server import serving
 from tests.service.stand_in import StandIn
+
+if TYPE_CHECKING:
+    import openai
 
 
 @pytest.fixture
@@ -33,3 +39,27 @@ def client(app: FastAPI, store: JobStore) -> Iterator[TestClient]:
 @pytest.fixture
 def worker(store: JobStore, settings: Settings) -> StandIn:
     return StandIn(store, ArtifactStore(settings.artifacts))
+
+
+@pytest.fixture
+def url(app: FastAPI, store: JobStore) -> Iterator[str]:
+    """The same gateway and worker behind a real server."""
+    Presence(store.redis, "worker", ttl=600).renew([TEXT, LABELS])
+    with serving(app) as base:
+        yield base
+
+
+@pytest.fixture
+def raw(url: str) -> Iterator[httpx.Client]:
+    """A client that shows the answers of that server as they are."""
+    with httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def openai_client(url: str) -> Iterator[openai.OpenAI]:
+    """OpenAI's own, as it is, but for its repetitions."""
+    import openai  # takes a second
+
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        yield client

@@ -35,4 +35,4 @@ def test_a_noise_table_that_ends_without_signal_has_no_largest_sigma(app: FastAP
 
 def test_without_workers_there_are_none(app: FastAPI, store: JobStore) -> None:
     with TestClient(app) as client:
-        assert client.get("/v1/models").json() == {"data": []}
+        assert client.get("/v1/models").json() == {"object": "list", "data": []}

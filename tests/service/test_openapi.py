@@ -106,11 +106,13 @@ def test_operations_are_named_verb_and_noun_with_one_tag(spec: dict[str, Any]) -
         assert operation["tags"][0] in {tag["name"] for tag in spec["tags"]}
 
 
-def test_every_error_is_a_problem(spec: dict[str, Any]) -> None:
+def test_every_error_is_a_problem_but_for_openais_clients(spec: dict[str, Any]) -> None:
+    problem = {"application/problem+json": {"schema": {"$ref": REF + "Problem"}}}
+    error = {"application/json": {"schema": {"$ref": REF + "OpenAIError"}}}
     for operation in operations(spec):
         for status, response in operation["responses"].items():
             if (status == "default" or status >= "400") and operation["operationId"] != "getReadiness":
-                assert response["content"] == {"application/problem+json": {"schema": {"$ref": REF + "Problem"}}}
+                assert response["content"] == (error if operation["tags"] == ["openai"] else problem)
 
 
 def test_images_are_bytes_to_every_generator(spec: dict[str, Any]) -> None:
@@ -120,6 +122,14 @@ def test_images_are_bytes_to_every_generator(spec: dict[str, Any]) -> None:
                 assert "application/octet-stream" in response["content"]
 
 
+def test_whatever_openais_clients_may_leave_out_may_be_null(spec: dict[str, Any]) -> None:
+    fields = spec["components"]["schemas"]["ImageGenerationRequest"]["properties"]
+    assert [name for name, field in fields.items() if {"type": "null"} not in field.get("anyOf", ())] == ["prompt"]
+
+
 def test_events_are_described(spec: dict[str, Any]) -> None:
     event = spec["components"]["schemas"]["Event"]
     assert set(event["discriminator"]["mapping"]) == {"status", "step", "preview", "image", "done", "gap"}
+    image = spec["components"]["schemas"]["ImageStreamEvent"]
+    told = {"image_generation.partial_image", "image_generation.completed", "error"}
+    assert set(image["discriminator"]["mapping"]) == told

@@ -15,6 +15,7 @@ from jobs.embedded import EmbeddedRedis
 from jobs.presence import Presence
 from jobs.settings import Settings
 from service.app import create_app
+from service.openai.stream import image_stream
 from service.sse import stream
 from service.waiting import ended
 from tests.jobs.requests import TEXT
@@ -98,3 +99,19 @@ def test_a_stream_ends_when_redis_goes_so_that_the_client_comes_back(house: Hous
 
     assert house.client.portal is not None
     assert house.client.portal.call(follow) == ["retry: 2000\n\n"]
+
+
+def test_openais_clients_are_told_in_their_own_shape(house: House) -> None:
+    record = house.app.state.gateway.store.get(post(house.client)["id"])
+    house.redis.stop()
+
+    async def follow() -> list[str]:
+        return [line async for line in image_stream(house.app.state.gateway, record, keep=False)]
+
+    assert house.client.portal is not None
+    [line] = house.client.portal.call(follow)
+    assert line.startswith("event: error\n") and '"code":"redis_away"' in line
+    house.app.state.gateway.workers.forget()
+    response = house.client.post("/v1/images/generations", json={"prompt": "a red circle"})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "redis_away")
+    assert int(response.headers["Retry-After"]) > 0

@@ -1,0 +1,1 @@
+"""The facade that OpenAI's own clients use: a dialect for the same generations."""
