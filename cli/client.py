@@ -45,8 +45,12 @@ class Service:
         except httpx.TransportError:
             return False
 
-    def submit(self, request: Json) -> Json:
-        return self._json(self.http.post("/v1/generations", json=request))
+    def submit(self, request: Json, path: str = "/v1/generations") -> Json:
+        return self._json(self.http.post(path, json=request))
+
+    def awaited(self, resource: Json, seconds: int) -> Json:
+        """The resource once it has ended, or as it stands after `seconds`."""
+        return self.get(f"{resource['links']['self']}?wait={seconds}")
 
     def get(self, path: str) -> Json:
         return self._json(self.http.get(path))

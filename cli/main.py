@@ -2,11 +2,13 @@
 
 import typer
 
+from cli.compare import compare
 from cli.demo import demo
 from cli.generate import generate
 from cli.inspect import inspect
 from cli.listing import methods, models, openapi
 from cli.up import serve, up, worker
+from cli.webhooks import webhooks
 
 app = typer.Typer(
     name="guidepost",
@@ -17,5 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (up, serve, worker, generate, inspect, methods, models, openapi, demo):
+for command in (up, serve, worker, generate, compare, inspect, methods, models, openapi, demo):
     app.command()(command)
+
+app.add_typer(webhooks)

@@ -48,8 +48,13 @@ def picture_key(id: str, index: int, name: str) -> str:
     return f"{prefix(id)}/diagnostics/{index}/{name}.png"
 
 
+def sheet_key(id: str, format: str) -> str:
+    """Where the contact sheet of comparison `id` is kept; `format` is png, webp or jpeg."""
+    return f"{prefix(id)}/sheet.{format}"
+
+
 def prefix(id: str) -> str:
-    """What every key of generation `id` begins with."""
+    """What every key of generation, or comparison, `id` begins with."""
     return f"generations/{id}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -64,6 +64,17 @@ async def wait_for_event(connection: redis.asyncio.Redis, id: str, after: int, s
     """Whether anything came after number `after` within `seconds`."""
     async with contextlib.aclosing(_within(connection, id, after, seconds)) as coming:
         async for _ in coming:
+            return True
+    return False
+
+
+async def wait_for_any(connection: redis.asyncio.Redis, afters: Mapping[str, int], seconds: float) -> bool:
+    """Whether anything came to one of these generations within `seconds`, after the number that stands by its id."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    streams: dict[Any, Any] = {keys.events(id): f"{after}-0" for id, after in afters.items()}
+    while streams and (left := deadline - loop.time()) > 0:
+        if await connection.xread(streams, count=1, block=max(1, int(1000 * min(left, LONGEST_BLOCK_SECONDS)))):
             return True
     return False
 

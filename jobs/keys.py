@@ -20,6 +20,12 @@ STORED = "guidepost:stored"
 """Sorted set of the ids that left bytes behind, by when these expire."""
 LOAD = "guidepost:load"
 """Hash: generations and network evaluations that wait."""
+DELIVERIES = "guidepost:deliveries"
+"""Sorted set of the ids whose webhook is yet to be delivered, by when that is tried next."""
+COMPARISON = "guidepost:comparison"
+"""Prefix. Hash: the record of one comparison."""
+COMPARISONS = "guidepost:comparisons"
+"""Prefix. Sorted set of a tenant's comparison ids, all at score 0: ordered by id."""
 WORKERS = "guidepost:workers"
 """Set of the ids of workers that have shown themselves."""
 HOUSEKEEPER = "guidepost:housekeeper"
@@ -39,6 +45,14 @@ def index(status: str = "", tenant: str | None = None) -> str:
     return INDEX + (f"@{tenant}" if tenant is not None else "") + (f":{status}" if status else "")
 
 
+def comparison(id: str) -> str:
+    return f"{COMPARISON}:{id}"
+
+
+def comparisons(tenant: str) -> str:
+    return f"{COMPARISONS}@{tenant}"
+
+
 def waiting(crew: str) -> str:
     return f"{WAITING}:{crew}"
 
@@ -46,6 +60,11 @@ def waiting(crew: str) -> str:
 def once(tenant: str, key: str) -> str:
     """Hash with a time to live: what an idempotency key of a tenant led to."""
     return f"guidepost:once:{tenant}:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def signing(tenant: str) -> str:
+    """Sorted set of the secrets that sign a tenant's webhooks, by their end; the current one has none."""
+    return f"guidepost:signing:{tenant}"
 
 
 def worker(id: str) -> str:

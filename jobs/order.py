@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.request import GenerationRequest
+from jobs.webhook import Delivery
 
 PRIORITIES = ("high", "normal", "low")
 """In the order in which those who wait are served."""
@@ -30,7 +34,7 @@ class Order:
 
     def fields(self, id: str) -> dict[str, str]:
         """Of the record, as it is created."""
-        return {
+        fields = {
             "id": id,
             "request": self.request.model_dump_json(),
             "steps": str(self.request.sampler.steps),
@@ -38,6 +42,9 @@ class Order:
             "rank": str(self.rank),
             "crew": self.crew,
         }
+        if self.request.webhook:
+            fields |= {"delivery": Delivery().model_dump_json(), "receiver": self.request.webhook.receiver}
+        return fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,23 @@ class Terms:
 
 ANYONE = Terms()
 """Where nothing was asked for, and nobody is told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What several generations were ordered as: written with them, kept until the last of them expires."""
+
+    id: str
+    key: str
+    """Of the hash that it is kept in."""
+    index: str
+    """Sorted set that its id goes into."""
+    fields: Mapping[str, str]
+
+    def above(self, generations: Sequence[str]) -> dict[str, Any]:
+        """As it is written: what it has of its own, and the ids of its generations."""
+        fields = {"id": self.id, "generations": json.dumps(generations), **self.fields}
+        return {"id": self.id, "key": self.key, "index": self.index, "fields": fields}
 
 
 class Repeated(Exception):

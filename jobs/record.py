@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from jobs.correlation import Correlation
 from jobs.request import GenerationRequest
+from jobs.webhook import Delivery
 
 
 class Status(StrEnum):
@@ -96,6 +97,8 @@ class Record(BaseModel):
     """The summary; the per-step columns are an artifact."""
     usage: Usage = Usage()
     error: Failure | None = None
+    delivery: Delivery | None = None
+    """Of the webhook; None where none was asked for."""
     request_id: str | None = None
     """Of the HTTP request that made it, as are the next two."""
     traceparent: str | None = None
@@ -148,5 +151,5 @@ def _time(text: str) -> datetime:
 TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at")
 _READ: dict[str, Any] = {
     **dict.fromkeys(TIMES, _time),
-    **dict.fromkeys(("request", "images", "diagnostics", "usage", "error"), json.loads),
+    **dict.fromkeys(("request", "images", "diagnostics", "usage", "error", "delivery"), json.loads),
 }

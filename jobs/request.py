@@ -15,6 +15,7 @@ from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
 from jobs.settings import Settings
 from jobs.source import Source
+from jobs.webhook import Webhook
 
 MAX_SEED = 2**32 - 1
 """torch's CPU generator reads 32 bits of a seed: beyond, seeds would repeat pictures."""
@@ -58,6 +59,7 @@ class GenerationRequest(BaseModel):
         "summary", description="what is recorded: a few numbers, or all of each step and what methods saw, as pictures"
     )
     priority: Literal["low", "normal", "high"] = Field("normal", description="who waits is served by it, then by age")
+    webhook: Webhook | None = Field(None, description="a URL to be told when it ends; null: nobody is told")
     metadata: dict[Label, Text] = Field(default_factory=dict, max_length=16, description="kept and returned unread")
 
     @model_validator(mode="after")
@@ -143,4 +145,6 @@ def _limit_problems(request: GenerationRequest, settings: Settings) -> list[Prob
     if request.sampler.steps > settings.max_steps:
         detail = f"steps = {request.sampler.steps}: this service takes at most {settings.max_steps}"
         found.append(Problem("/sampler/steps", "too_many_steps", detail))
+    if request.webhook:
+        found += request.webhook.problems(settings.allowed)
     return found

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.addresses import Allowed
+
 LOCAL_REDIS = "redis://127.0.0.1:6379/0"
 STORES = ("file", "s3", "gs", "az")
 
@@ -61,6 +63,10 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(10.0, gt=0, description="a worker that is silent for so long counts as gone")
     step_event_seconds: float = Field(0.05, ge=0, description="least time between two step events of one generation")
     heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
+    webhook_allow: str = Field(
+        "", description="hosts and networks, by comma, that webhooks may reach though they are private or have no https"
+    )
+    public_url: str | None = Field(None, description="where clients find the service; unset: webhooks carry paths")
     redis_timeout_seconds: float = Field(5.0, gt=0, description="how long an answer of Redis is waited for")
 
     log_format: Literal["text", "json"] = Field("text", description="lines for people, or one JSON object a line")
@@ -85,6 +91,17 @@ class Settings(BaseSettings):
         if scheme not in STORES:
             raise ValueError(f"{url} must begin with one of {', '.join(f'{name}:' for name in STORES)}")
         return url
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _hosts_and_networks(cls, text: str) -> str:
+        Allowed.parse(text)
+        return text
+
+    @property
+    def allowed(self) -> Allowed:
+        """Where webhooks may go, beside the public internet."""
+        return Allowed.parse(self.webhook_allow)
 
     @property
     def redis(self) -> str:

@@ -18,7 +18,7 @@ from redis.commands.core import Script
 from jobs import keys, queue
 from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
-from jobs.order import ANYONE, Order, QueueFull, Repeated, Terms, TooManyActive
+from jobs.order import ANYONE, Order, Parent, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
@@ -33,6 +33,7 @@ KEYS = [
     keys.DEADLINES,
     keys.STORED,
     keys.LOAD,
+    keys.DELIVERIES,
 ]
 """Of the script, in its order."""
 DONE, REPEATED, FULL = 1, 2, 3
@@ -96,16 +97,17 @@ class JobStore:
         [record] = self.create_all([Order(request, nfe_total)], terms)
         return record
 
-    def create_all(self, orders: Sequence[Order], terms: Terms = ANYONE, resource: str | None = None) -> list[Record]:
+    def create_all(self, orders: Sequence[Order], terms: Terms = ANYONE, parent: Parent | None = None) -> list[Record]:
         """Accept resolved requests: records, places in line and first events, all or nothing, in one round trip.
 
-        `resource` is the id that a repeated idempotency key finds; by default the first generation's.
+        A `parent` is written in the same step, and is what a repeated idempotency key finds; else the first generation.
         Raises Repeated, QueueFull or TooManyActive.
         """
         ids = [new_id() for _ in orders]
         options: dict[str, Any] = {
             "orders": [{"fields": order.fields(id) | current().origin} for id, order in zip(ids, orders, strict=True)],
-            "once": self._once(terms, resource or ids[0]),
+            "once": self._once(terms, parent.id if parent else ids[0]),
+            "parent": parent.above(ids) if parent else None,
             "tenant": terms.tenant,
             "cancel_after": terms.cancel_after,
             "max_active": terms.max_active,

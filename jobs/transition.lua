@@ -7,7 +7,7 @@
 -- A terminal state is never left, an attempt that was replaced can write nothing, and each change appends its event
 -- to the stream in the same step: states and events cannot disagree.
 --
--- KEYS  generation prefix, events prefix, index, counters, waiting prefix, deadlines, stored, load
+-- KEYS  generation prefix, events prefix, index, counters, waiting prefix, deadlines, stored, load, deliveries
 -- ARGV  operation, id, attempt token ("" where none is needed), options as JSON
 -- Returns an array: 1 when the operation was done (or had been before), 0 when it was refused, then what it answers.
 
@@ -38,9 +38,9 @@ local function get(name)
   return redis.call('HGET', record, name)
 end
 
-local function set(fields)
+local function set(fields, key)
   for name, value in pairs(fields or {}) do
-    redis.call('HSET', record, name, value)
+    redis.call('HSET', key or record, name, value)
   end
 end
 
@@ -106,8 +106,15 @@ local function finish(to, reason)
   emit('done', cjson.encode({ status = to, status_reason = reason or cjson.null }))
   redis.call('EXPIRE', record, options.record_ttl)
   redis.call('EXPIRE', events, options.result_ttl)
+  local parent = get('parent')
+  if parent then
+    redis.call('EXPIRE', parent, options.record_ttl)  -- begun anew by each: it outlives the last
+  end
   redis.call('ZREM', deadlines, id)
   redis.call('ZADD', stored, now + options.result_ttl, id)
+  if get('delivery') then  -- its client is told by a webhook; noted here, so that no crash forgets it
+    redis.call('ZADD', KEYS[9], now, id)
+  end
   count('finished:' .. to, 1)
   for name, amount in pairs(options.counters or {}) do
     count(name, amount)
@@ -122,8 +129,8 @@ end
 
 local operations = {}
 
--- All of options.orders, or none: 2 when the idempotency key was used before, 3 when the queue is full, 4 when the
--- tenant has too much under way.
+-- All of options.orders, and the record of what they were ordered as, or none: 2 when the idempotency key was used
+-- before, 3 when the queue is full, 4 when the tenant has too much under way.
 function operations.create()
   local once = options.once
   if once then
@@ -149,11 +156,20 @@ function operations.create()
       return { 4, active }
     end
   end
+  local parent = options.parent
+  if parent then
+    set(parent.fields, parent.key)
+    set({ created_at = stamp(now), tenant = options.tenant }, parent.key)
+    redis.call('ZADD', parent.index, 0, parent.id)
+  end
   for _, order in ipairs(options.orders) do
     turn_to(order.fields.id)
     if not status then
       set(order.fields)
       set({ created_at = stamp(now), attempts = '0', tenant = options.tenant })
+      if parent then
+        set({ parent = parent.key })
+      end
       if options.cancel_after then
         set({ deadline_at = stamp(now + options.cancel_after) })
         redis.call('ZADD', deadlines, now + options.cancel_after, id)

@@ -23,10 +23,29 @@ from service.gateway import Gateway
 from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
-from service.routes import diagnostics, events, generations, guidance, health, images, models, openai, pictures
+from service.routes import (
+    comparison_results,
+    comparisons,
+    diagnostics,
+    events,
+    generations,
+    guidance,
+    health,
+    images,
+    models,
+    openai,
+    pictures,
+    webhooks,
+)
 from service.tracing import instrument
 
 log = logging.getLogger("guidepost.service")
+
+NOUNS = (
+    *(generations, events, images, diagnostics, pictures),
+    *(comparisons, comparison_results),
+    *(guidance, models, openai, health),
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -38,9 +57,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary=openapi.SUMMARY,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
+        webhooks=webhooks.router,
     )
     app.state.gateway = gateway
-    for noun in (generations, events, images, diagnostics, pictures, guidance, models, openai, health):
+    for noun in NOUNS:
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
     app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
@@ -55,7 +75,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway: Gateway = app.state.gateway
     gateway.housekeeper.start()
+    gateway.deliverer.start()
     yield
+    await run_in_threadpool(gateway.deliverer.stop)
     await run_in_threadpool(gateway.housekeeper.stop)
     await run_in_threadpool(gateway.tracing.close)
     await gateway.close()

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from guidance.info import ModelInfo
 from jobs.artifacts import ArtifactStore
+from jobs.comparison_store import ComparisonStore
 from jobs.connection import connect, connect_async
 from jobs.correlation import bind
 from jobs.housekeeping import Housekeeper
@@ -21,6 +22,7 @@ from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
 from jobs.tracing import Tracing
+from service.deliverer import Deliverer
 from service.job import render
 from service.metrics import Metrics
 from service.problems import Refusal, not_found
@@ -38,10 +40,12 @@ class Gateway:
         self.redis = connect(settings)
         self.blocking = connect_async(settings)
         self.store = JobStore(self.redis, settings)
+        self.comparisons = ComparisonStore(self.store)
         self.workers = LiveWorkers(self.redis)
         self.metrics = Metrics(self.store, self.workers)
         self.artifacts = ArtifactStore(settings.artifacts)
         self.housekeeper = Housekeeper(settings, self.artifacts)
+        self.deliverer = Deliverer(settings)
         self.tracing = Tracing(settings, "gateway")
         self.tenant = ""
         """Who asks. Routes see what is this tenant's, and nothing else."""

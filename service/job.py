@@ -7,7 +7,16 @@ from typing import Any
 
 from jobs.record import Record, Status
 from service.problems import job_problem
-from service.schemas import DiagnosticsLink, Generation, Image, JobUsage, Links, Progress, ResolvedRequest
+from service.schemas import (
+    DiagnosticsLink,
+    Generation,
+    Image,
+    JobUsage,
+    Links,
+    Progress,
+    ResolvedRequest,
+    WebhookDelivery,
+)
 
 
 def path(id: str) -> str:
@@ -26,7 +35,8 @@ def picture_path(id: str, index: int, name: str) -> str:
 
 def etag(record: Record) -> str:
     """Weak: the same as long as nothing has happened to it. A place in the queue and an estimate may still differ."""
-    return f'W/"{record.seq}-{record.nfe_done}"'
+    told = f"-{record.delivery.attempts}" if record.delivery else ""
+    return f'W/"{record.seq}-{record.nfe_done}{told}"'
 
 
 def render(record: Record, position: int | None, now: datetime | None = None) -> Generation:
@@ -51,6 +61,7 @@ def render(record: Record, position: int | None, now: datetime | None = None) ->
         ),
         attempts=record.attempts,
         error=_error(record, here),
+        webhook=record.delivery and WebhookDelivery(**record.delivery.model_dump()),
         created_at=record.created_at,
         started_at=record.started_at,
         finished_at=record.finished_at,

@@ -97,6 +97,7 @@ def _ended(totals: Mapping[str, float]) -> Iterator[Metric]:
     counted = (
         ("guidepost_generations_finished", "Generations ended", "finished", ["status"]),
         ("guidepost_generations_failed", "Generations failed", "error", ["code"]),
+        ("guidepost_webhook_attempts", "Attempts at webhooks, by what came of them", "webhook", ["outcome"]),
         ("guidepost_method_evaluations", "Evaluations of those that used a method", "nfe_by", ["stage", "method"]),
     )
     for name, text, total, labels in counted:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Header
 
 from service.pointers import shown
+from service.problems import MEDIA_TYPE as PROBLEM
 from service.problems import Refusal, invalid
 
 MAX_WAIT_SECONDS = 60
@@ -35,10 +36,13 @@ CancelAfter = Annotated[
 
 
 def choose(accept: str | None, offers: Sequence[str]) -> str:
-    """The offer that `Accept` (RFC 9110, 12.5.1) likes best, the first of equals; or a refusal with 406."""
-    if not accept:
+    """The offer that `Accept` (RFC 9110, 12.5.1) likes best, the first of equals; or a refusal with 406.
+
+    That problems are understood says nothing of what is wanted: some generated clients name no other type.
+    """
+    ranges = [wanted for part in (accept or "").split(",") if (wanted := _range(part))[0] not in ("", PROBLEM)]
+    if not ranges:
         return offers[0]
-    ranges = [_range(part) for part in accept.split(",")]
     scored = [(_quality(offer, ranges), -place, offer) for place, offer in enumerate(offers)]
     quality, _, best = max(scored)
     if quality <= 0:

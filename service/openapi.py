@@ -24,9 +24,11 @@ TAGS = {
     "events": "What happens to a generation, as it happens.",
     "images": "The bytes.",
     "diagnostics": "What was measured at each step.",
+    "comparisons": "One prompt and its seeds under many guidance specs, side by side.",
     "guidance": "What there is to ask for, and what it comes to.",
     "models": "What is served.",
     "openai": "Images as OpenAI's clients ask for them.",
+    "webhooks": "What receivers are sent.",
     "health": "For orchestrators and Prometheus.",
 }
 
@@ -48,6 +50,7 @@ def document(app: FastAPI) -> Json:
             version=VERSION,
             summary=app.summary,
             routes=app.routes,
+            webhooks=app.webhooks.routes,
             tags=[{"name": name, "description": text} for name, text in TAGS.items()],
             separate_input_output_schemas=False,
         )
@@ -137,9 +140,18 @@ def _rewritten(node: Any, unions: dict[str, list[str]]) -> Any:
             continue  # made up from the name of the field
         elif key in BOUNDS and node.get("type") == "integer":
             out[key] = int(value)  # FastAPI makes them floats
+        elif key == "properties":
+            out[key] = {name: _rewritten(field, unions) for name, field in _sayable(value).items()}
+        elif key == "anyOf" and {"type": "null"} not in value:
+            out["oneOf"] = _rewritten(value, unions)  # generators merge the choices of anyOf, and numbers get lost
         elif key not in ("itemSchema",):
             out[key] = value if key in ("default", "example", "mapping") else _rewritten(value, unions)
     return out
+
+
+def _sayable(fields: Json) -> Json:
+    """Without those that can only be null: there is nothing to say in them, and a generator stops at them."""
+    return {name: field for name, field in fields.items() if field.get("type") != "null"}
 
 
 def _union_of(node: Json, unions: dict[str, list[str]]) -> str | None:

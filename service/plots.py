@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from service.lettering import font
 from service.schemas import PlannedStep, Validation
 
 COLOURS = ("#2563eb", "#ea580c", "#059669", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#db2777")
@@ -37,6 +39,11 @@ LOGARITHMIC = {"sigma"}
 STEPPED = {"weight", "nfe", "batch_rows"}
 """Constant over a step, so not joined by slopes."""
 PER_ROW = 3
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
+WIDTH, DPI = 11, 120
+"""Inches, and pixels to each."""
+LONGEST_LABEL, BESIDE_LABEL = 80, 80
+"""Letters of a label in the legend; pixels that each takes beside its letters."""
 
 # Fonts and text layout of matplotlib are shared by the process and made for one thread.
 _lock = threading.Lock()
@@ -63,41 +70,68 @@ _STYLE: Any = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What was measured of one image. Lines of the same `place` look the same; the first's label is theirs."""
+
+    columns: Mapping[str, list[float | None]]
+    label: str
+    place: int
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """Colour, then dashes once the colours are used up."""
+        dashes = DASHES[self.place // len(COLOURS) % len(DASHES)]
+        return {"color": COLOURS[self.place % len(COLOURS)], "linestyle": dashes}
+
+
 def plot_diagnostics(document: dict[str, Any], format: str) -> bytes:
     """Small plots that share the step axis, one line per image; `format` is png or svg."""
     images = document["images"]
-    panels = [(title, names) for title, names in PANELS if any(_known(images, name) for name in names)]
+    return plot_lines(
+        [Line(image["columns"], f"image {image['index']}, seed {image['seed']}", i) for i, image in enumerate(images)],
+        format,
+    )
+
+
+def plot_lines(lines: Sequence[Line], format: str) -> bytes:
+    """Small plots that share the step axis, one per quantity that any of the lines has."""
+    panels = [(title, names) for title, names in PANELS if any(_known(lines, name) for name in names)]
     rows = max(1, -(-len(panels) // PER_ROW))
     with _lock, matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(11, 0.9 + 2.1 * rows), layout="constrained")
+        handles, columns = _legend(lines)
+        height = 0.7 + 2.1 * rows + 0.18 * -(-len(handles) // columns)
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         grid = figure.subplots(rows, PER_ROW, sharex=True, squeeze=False).flat
         for axes, (title, names) in zip(grid, panels, strict=False):
-            _panel(axes, title, names, images)
+            _panel(axes, title, names, lines)
         for axes in list(grid)[len(panels) :]:
             axes.set_visible(False)
         lowest = [axes for axes in figure.axes if axes.get_visible()][-PER_ROW:]
         for axes in lowest:
             axes.set_xlabel("step")
             axes.tick_params(labelbottom=True)
-        _legend(figure, images)
+        if handles:
+            figure.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, handlelength=2.4)
         return _bytes(figure, format)
 
 
-def _panel(axes: Axes, title: str, names: Sequence[str], images: Sequence[dict[str, Any]]) -> None:
-    for place, image in enumerate(images):
+def _panel(axes: Axes, title: str, names: Sequence[str], lines: Sequence[Line]) -> None:
+    highest = max((line.place for line in lines), default=0)
+    for line in lines:
         for name in names:
-            if (values := image["columns"].get(name)) is not None:
-                steps, heights = _by_step(image["columns"], values)
+            if (values := line.columns.get(name)) is not None:
+                steps, heights = _by_step(line.columns, values)
                 axes.plot(
                     steps,
                     heights,
-                    color=COLOURS[place % len(COLOURS)],
+                    **line.look,
                     marker="o" if len(steps) <= 2 else "",
                     markersize=3,
                     alpha=0.85,
                     drawstyle="steps-mid" if name in STEPPED else "default",
                     # Equal lines lie on each other: the ones below are wider, so that each is seen.
-                    linewidth=1.4 + 0.9 * (len(images) - 1 - place) / max(1, len(images) - 1),
+                    linewidth=1.4 + 0.9 * (highest - line.place) / max(1, highest),
                 )
     axes.set_title(title)
     axes.margins(x=0.02)
@@ -108,7 +142,7 @@ def _panel(axes: Axes, title: str, names: Sequence[str], images: Sequence[dict[s
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def _by_step(columns: dict[str, list[float | None]], values: list[float | None]) -> tuple[list[float], list[float]]:
+def _by_step(columns: Mapping[str, list[float | None]], values: list[float | None]) -> tuple[list[float], list[float]]:
     """Steps and values, null as a break in the line; evaluations within a step are spread over it."""
     calls = columns.get("call") or [0] * len(values)
     within = 1 + max((call or 0) for call in calls)
@@ -116,15 +150,24 @@ def _by_step(columns: dict[str, list[float | None]], values: list[float | None])
     return steps, [float("nan") if value is None else value for value in values]
 
 
-def _known(images: Sequence[dict[str, Any]], name: str) -> bool:
-    return any(value is not None for image in images for value in image["columns"].get(name, ()))
+def _known(lines: Sequence[Line], name: str) -> bool:
+    return any(value is not None for line in lines for value in line.columns.get(name, ()))
 
 
-def _legend(figure: Figure, images: Sequence[dict[str, Any]]) -> None:
-    labels = [f"image {image['index']}, seed {image['seed']}" for image in images]
-    handles = [Line2D([], [], color=COLOURS[i % len(COLOURS)], label=label) for i, label in enumerate(labels)]
-    if handles:
-        figure.legend(handles=handles, loc="outside upper left", ncols=4, frameon=False, handlelength=1.4)
+def _legend(lines: Sequence[Line]) -> tuple[list[Line2D], int]:
+    """One entry for each look, and in how many columns they have room."""
+    first = {line.place: line for line in reversed(lines)}
+    shown = [first[place] for place in sorted(first)]
+    handles = [Line2D([], [], **line.look, label=_shortened(line.label)) for line in shown]
+    face = font(round(_STYLE["font.size"] * DPI / 72))
+    widest = max((face.getlength(str(handle.get_label())) for handle in handles), default=0) + BESIDE_LABEL
+    return handles, max(1, min(4, int(WIDTH * DPI / widest)))
+
+
+def _shortened(label: str) -> str:
+    """Cut, and with what matplotlib would take for a formula or a label to hide said otherwise."""
+    text = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+    return ("\u200b" if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
 def plot_schedule(planned: Validation) -> bytes:
@@ -164,5 +207,5 @@ def _sigma_axis(axes: Axes, steps: Sequence[PlannedStep]) -> None:
 def _bytes(figure: Figure, format: str) -> bytes:
     buffer = io.BytesIO()
     metadata = {"Date": None} if format == "svg" else {}
-    figure.savefig(buffer, format=format, dpi=120, metadata=metadata)
+    figure.savefig(buffer, format=format, dpi=DPI, metadata=metadata)
     return buffer.getvalue()

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from guidance.registry import UNIONS, members
 from guidance.spec import GuidanceSpec
-from jobs.request import GenerationRequest, Output
+from jobs.comparison_request import ComparedSpec, ComparisonRequest
+from jobs.request import Output
 from service.problems import ProblemItem
 
 LOCATIONS = ("body", "query", "header", "path", "cookie")
@@ -89,12 +90,12 @@ def shown(value: Any) -> str:
 
 def _suggestion(name: str, expected: str | None = None) -> str:
     known = _field_names() if expected is None else [tag.strip(" '") for tag in expected.split(",")]
-    close = difflib.get_close_matches(name, known, n=1)
+    close = [] if name in known else difflib.get_close_matches(name, known, n=1)  # a field, but of something else
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 @cache
 def _field_names() -> list[str]:
-    models: list[type[BaseModel]] = [GenerationRequest, Output, GuidanceSpec]
+    models: list[type[BaseModel]] = [ComparisonRequest, ComparedSpec, Output, GuidanceSpec]
     models += [member for stage in UNIONS for member in members(stage)]
     return sorted({name for model in models for name in model.model_fields})

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from guidance.info import ModelInfo
-from jobs.record import Status
+from jobs.record import TERMINAL, Status
 from service.problems import Problem
 
 OpenStatus = Annotated[str, Field(json_schema_extra={"x-extensible-enum": [status.value for status in Status]})]
@@ -40,6 +40,7 @@ class ResolvedRequest(BaseModel):
     output: dict[str, Any] = Field(description="as in the request")
     diagnostics: str
     priority: str
+    webhook: dict[str, Any] | None = Field(None, description="as in the request")
     metadata: dict[str, str]
 
 
@@ -71,6 +72,19 @@ class Links(BaseModel):
     diagnostics: str
 
 
+class WebhookDelivery(BaseModel):
+    """What became of a webhook so far."""
+
+    state: Annotated[str, Field(json_schema_extra={"x-extensible-enum": ["pending", "delivered", "failed"]})] = Field(
+        description="failed: it was given up"
+    )
+    attempts: int = Field(description="0 until it has ended")
+    last_attempt_at: datetime | None
+    last_status: int | None = Field(description="HTTP status of the last answer; null when there was none")
+    last_error: str | None = Field(description="http_status, gone, timeout, unreachable, refused_address, ...")
+    next_attempt_at: datetime | None = Field(description="null when there is none")
+
+
 class Generation(BaseModel):
     """A generation as it stands."""
 
@@ -85,11 +99,23 @@ class Generation(BaseModel):
     usage: JobUsage
     attempts: int
     error: Problem | None
+    webhook: WebhookDelivery | None = Field(None, description="null where none was asked for")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime | None = Field(description="until when images and diagnostics are kept")
     links: Links
+
+
+class WebhookPayload(BaseModel):
+    """What is posted to a webhook, signed as Standard Webhooks says."""
+
+    type: str = Field(
+        description="what happened",
+        json_schema_extra={"x-extensible-enum": [f"generation.{status}" for status in sorted(TERMINAL)]},
+    )
+    timestamp: datetime = Field(description="when it happened")
+    data: Generation = Field(description="as it ended; without `webhook`, and without the request's pictures")
 
 
 class GenerationList(BaseModel):

@@ -16,7 +16,8 @@ from jobs.settings import Settings
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "clients").glob("*.md"))]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
 
 def blocks(language: str, containing: str) -> list[str]:

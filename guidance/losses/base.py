@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from guidance.losses.augmentation import Augmentation
 from guidance.stage import Stage
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from guidance.models.base import Model
 
-ClassName = str | int
+ClassName = TypeAliasType("ClassName", str | int)
 """A class of a model's noise-aware classifier: its name, or its index."""
 
 

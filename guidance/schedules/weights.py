@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from typing_extensions import TypeAliasType
 
 LOWEST, HIGHEST = -1000, 1000
 OTHERS = frozenset({"gamma", "ho_salimans"})
@@ -47,8 +48,9 @@ def in_another_convention(raw: Any) -> bool:
 
 
 _W = Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
+GuidanceWeight = TypeAliasType("GuidanceWeight", _W | GammaWeight | HoSalimansWeight)
 
-Weight = Annotated[_W, BeforeValidator(in_w, json_schema_input_type=_W | GammaWeight | HoSalimansWeight)]
+Weight = Annotated[_W, BeforeValidator(in_w, json_schema_input_type=GuidanceWeight)]
 """A guidance weight; 1 is the plain conditional model, 0 the unconditional one.
 
 Read in any convention, kept in w: a resolved spec holds nothing else.

@@ -25,7 +25,7 @@ WEIGHTS = [
     (method, name)
     for method in SCHEDULES
     for name, field in method.model_json_schema()["properties"].items()
-    if {"$ref": "#/$defs/GammaWeight"} in field.get("anyOf", ())
+    if "#/$defs/GuidanceWeight" in [option.get("$ref") for option in [field, *field.get("anyOf", ())]]
 ]
 """Every field of a schedule that is a weight."""
 

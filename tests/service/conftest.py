@@ -13,9 +13,12 @@ from starlette.testclient import TestClient
 from jobs.artifacts import ArtifactStore
 from jobs.presence import Presence
 from jobs.settings import Settings
+from jobs.signing import SigningSecrets
 from jobs.store import JobStore
 from service.app import create_app
+from service.deliverer import Deliverer
 from tests.jobs.requests import LABELS, TEXT
+from tests.service.receiver import Receiver, receiving
 from tests.service.server import serving
 from tests.service.stand_in import StandIn
 
@@ -39,6 +42,25 @@ def client(app: FastAPI, store: JobStore) -> Iterator[TestClient]:
 @pytest.fixture
 def worker(store: JobStore, settings: Settings) -> StandIn:
     return StandIn(store, ArtifactStore(settings.artifacts))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver of webhooks."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def deliverer(store: JobStore, settings: Settings) -> Deliverer:
+    """One that may post to this machine and whose threads are not started: tests call `deliver`."""
+    return Deliverer(settings.model_copy(update={"webhook_allow": "127.0.0.1"}))
+
+
+@pytest.fixture
+def secret(store: JobStore) -> str:
+    """What signs the webhooks of a service that is open to all."""
+    return SigningSecrets(store.redis).current()
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ def test_a_job_that_waits(client: TestClient) -> None:
         "output": {"format": "png", "previews": 0, "embed": True},
         "diagnostics": "summary",
         "priority": "normal",
+        "webhook": None,
         "metadata": {"project": "x"},
     }
     assert job == {
@@ -80,6 +81,7 @@ def test_a_job_that_waits(client: TestClient) -> None:
         "usage": {"nfe": 0, "queue_seconds": None, "run_seconds": None, "mean_batch_rows": None},
         "attempts": 0,
         "error": None,
+        "webhook": None,
         "started_at": None,
         "finished_at": None,
         "expires_at": None,

@@ -25,6 +25,8 @@ OFFERS = ["application/json", "image/png"]
         ("application/json;q=0.5, image/png;q=0.8", "image/png"),
         ("*/*;q=0.1, image/png", "image/png"),
         ("application/json;q=0, */*", "image/png"),
+        ("application/problem+json", "application/json"),
+        ("application/problem+json, image/png", "image/png"),
     ],
 )
 def test_the_best_offer_is_chosen(accept: str | None, chosen: str) -> None:
