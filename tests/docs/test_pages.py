@@ -37,6 +37,7 @@ class Called:
 @dataclass
 class Service:
     url: str
+    redis_url: str
     documented: set[str]
     called: set[str] = field(default_factory=set)
 
@@ -45,10 +46,11 @@ class Service:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One gateway and one worker for both pages."""
     with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as redis:
-        settings = Settings(redis_url=redis.url, data_dir=tmp_path_factory.mktemp("data"))
+        data = tmp_path_factory.mktemp("data")
+        settings = Settings(redis_url=redis.url, data_dir=data, webhook_allow="127.0.0.1")
         app = create_app(settings)
         operations = {verb["operationId"] for path in app.openapi()["paths"].values() for verb in path.values()}
-        service = Service("", operations)
+        service = Service("", redis.url, operations)
         app.add_middleware(Called, operations=service.called)
         with running_worker(settings, "shapes"), serving(app) as service.url:
             yield service
@@ -56,12 +58,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def followed(page: list[Example], service: Service, folder: Path) -> dict[Example, str | None]:
     """What became of each example of a page, read from its beginning to its end."""
-    reader = Reader(folder, service.url)
+    reader = Reader(folder, service.url, GUIDEPOST_REDIS_URL=service.redis_url)
     return {example: reader.follow(example) for example in page}
 
 
 @pytest.fixture(scope="module")
 def api(service: Service, tmp_path_factory: pytest.TempPathFactory) -> dict[Example, str | None]:
+    service.called.clear()
     return followed(API, service, tmp_path_factory.mktemp("api"))
 
 
