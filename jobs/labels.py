@@ -16,13 +16,18 @@ Path = tuple[str, ...]
 def labels(asked: Sequence[Mapping[str, Any]], resolved: Sequence[Mapping[str, Any]] | None = None) -> list[str]:
     """One for each, all different: `weight=3, combiner=apg`. What all have in common is left out.
 
-    Only what was asked of any of them is named, with the value that it comes to where the resolved ones are given.
+    Each names what was asked of it; where that is nothing which varies, what it has in place of what others asked.
     """
-    flat = [dict(_leaves(body)) for body in resolved or asked]
-    paths = list(dict.fromkeys(path for body in asked for path, _ in _leaves(body)))
-    varying = [path for path in paths if len({leaves.get(path) for leaves in flat}) > 1] or paths
+    own = [dict(_leaves(body)) for body in asked]
+    whole = [dict(_leaves(body)) for body in resolved or asked]
+    paths = list(dict.fromkeys(path for leaves in own for path in leaves))
+    varying = [path for path in paths if len({leaves.get(path) for leaves in whole}) > 1] or paths
     names = short_names(varying)
-    return distinct(_label({names[path]: leaves[path] for path in varying if path in leaves}) for leaves in flat)
+    made = []
+    for mine, all_of_it in zip(own, whole, strict=True):
+        said = [path for path in varying if path in mine] or [path for path in varying if path in all_of_it]
+        made.append(_label([(names[path], (all_of_it | mine)[path]) for path in said]))
+    return distinct(made)
 
 
 def short_names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -30,7 +35,10 @@ def short_names(paths: Sequence[Path]) -> dict[Path, str]:
     words = {path: _words(path) for path in paths}
     choices = {path: [".".join(words[path][-count:]) for count in range(1, len(words[path]) + 1)] for path in paths}
     counted = Counter(name for path in paths for name in choices[path])
-    return {path: next((name for name in choices[path] if counted[name] == 1), ".".join(path)) for path in paths}
+    return {
+        path: next((name for name in choices[path] if counted[name] == 1), ".".join(_typed(path)[1:] or path))
+        for path in paths
+    }
 
 
 def shown(value: Any) -> str:
@@ -51,9 +59,8 @@ def distinct(names: Iterable[str]) -> list[str]:
     return taken
 
 
-def _label(values: Mapping[str, str]) -> str:
-    parts = [value if name == "preset" else f"{name}={value}" for name, value in values.items()]
-    text = ", ".join(parts) or "default"
+def _label(values: Sequence[tuple[str, str]]) -> str:
+    text = ", ".join(value if name == "preset" else f"{name}={value}" for name, value in values) or "default"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
@@ -70,5 +77,10 @@ def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def _words(path: Path) -> Path:
-    named = path[:-1] if path[-1] == "type" and len(path) > 1 else path
+    """Without the places in lists."""
+    named = _typed(path)
     return tuple(step for step in named if not step.isdecimal()) or named
+
+
+def _typed(path: Path) -> Path:
+    return path[:-1] if path[-1] == "type" and len(path) > 1 else path

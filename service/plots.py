@@ -102,10 +102,10 @@ def plot_lines(lines: Sequence[Line], format: str) -> bytes:
         handles, columns = _legend(lines)
         height = 0.7 + 2.1 * rows + 0.18 * -(-len(handles) // columns)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        grid = figure.subplots(rows, PER_ROW, sharex=True, squeeze=False).flat
+        grid = list(figure.subplots(rows, PER_ROW, sharex=True, squeeze=False).flat)
         for axes, (title, names) in zip(grid, panels, strict=False):
             _panel(axes, title, names, lines)
-        for axes in list(grid)[len(panels) :]:
+        for axes in grid[len(panels) :]:
             axes.set_visible(False)
         lowest = [axes for axes in figure.axes if axes.get_visible()][-PER_ROW:]
         for axes in lowest:

@@ -154,11 +154,15 @@ def test_what_a_spec_leaves_out_is_named_by_what_it_comes_to() -> None:
     asked = [{}, {"guidance": {"schedule": {"weight": 9}}}]
     resolved = [{"guidance": {"schedule": {"weight": weight, "sigma_low": 0}}} for weight in (5.0, 9.0)]
     assert labels(asked, resolved) == ["weight=5", "weight=9"]
+    presets = [{"guidance": {"preset": name}} for name in ("cfg_fixed", "cfg_cosine")]
+    assert labels([*presets, asked[1]])[:2] == ["cfg_fixed", "cfg_cosine"]
 
 
 def test_names_are_as_long_as_it_takes_to_tell_them_apart() -> None:
     paths = [("guidance", "a", "scale"), ("guidance", "b", "0", "scale"), ("sampler", "type"), ("sampler", "eta")]
     assert list(short_names(paths).values()) == ["a.scale", "b.scale", "sampler", "eta"]
+    items = [("guidance", "correction", "0", "type"), ("guidance", "correction", "1", "type"), ("guidance", "phi")]
+    assert list(short_names(items).values()) == ["correction.0", "correction.1", "phi"]
 
 
 @pytest.mark.parametrize(
