@@ -1,6 +1,7 @@
 """A client of a running service: submit, follow the events to the end, fetch bytes. Problems become `Refused`."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ class Refused(Exception):
 class Service:
     def __init__(self, url: str, *, timeout: float = 60.0) -> None:
         self.url = url.rstrip("/")
-        self.http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(timeout, connect=2.0), trust_env=False)
+        self.http = httpx.Client(
+            base_url=self.url, headers=credentials(), timeout=httpx.Timeout(timeout, connect=2.0), trust_env=False
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +92,12 @@ class Service:
         refuse(response)
         body: Json = response.json()
         return body
+
+
+def credentials() -> dict[str, str]:
+    """The header with the key of GUIDEPOST_API_KEY, where that is set."""
+    key = os.environ.get("GUIDEPOST_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 @dataclass(frozen=True)

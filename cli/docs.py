@@ -181,7 +181,10 @@ def settings_page() -> str:
         " variables for the\n"
         "processes they start. Made by `make spec` from `jobs/settings.py`.\n\n"
     )
-    client = "\n\nThe command line also reads `GUIDEPOST_URL`, the service that `generate` and `models` talk to.\n"
+    client = (
+        "\n\nThe command line also reads `GUIDEPOST_URL`, the service that `generate` and `models` talk to, and"
+        " `GUIDEPOST_API_KEY`, the key that they send.\n"
+    )
     return head + table(["variable", "default", "meaning"], rows) + client
 
 

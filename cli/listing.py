@@ -34,7 +34,7 @@ def methods(
         for entry in listed[stage]
     ]
     rows += [("preset", entry["name"], entry["summary"], entry["paper"]) for entry in listed["presets"]]
-    _table(("stage", "type", "what it does", "source"), rows)
+    print_table(("stage", "type", "what it does", "source"), rows)
 
 
 def models(url: Url = DEFAULT_URL) -> None:
@@ -50,7 +50,7 @@ def models(url: Url = DEFAULT_URL) -> None:
 
     with complain(), Service(url) as service:
         listed = service.get("/v1/models")["data"]
-    _table(
+    print_table(
         ("model", "family", "condition", "size", "parameters", "can"),
         [
             (
@@ -79,7 +79,7 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -6,6 +6,7 @@ from cli.compare import compare
 from cli.demo import demo
 from cli.generate import generate
 from cli.inspect import inspect
+from cli.keys import keys
 from cli.listing import methods, models, openapi
 from cli.up import serve, up, worker
 from cli.webhooks import webhooks
@@ -22,4 +23,5 @@ app = typer.Typer(
 for command in (up, serve, worker, generate, compare, inspect, methods, models, openapi, demo):
     app.command()(command)
 
+app.add_typer(keys, name="keys")
 app.add_typer(webhooks)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cli.process import ending
 from cli.supervisor import say
-from jobs.embedded import EmbeddedRedis
+from jobs.embedded import EmbeddedRedis, running
+from jobs.settings import Settings
 
 
 @contextmanager
@@ -20,6 +21,18 @@ def kept_redis(data_dir: Path) -> Iterator[str]:
             yield redis.url
         finally:
             stopping.set()
+
+
+@contextmanager
+def reached_redis(settings: Settings) -> Iterator[str]:
+    """The URL of the Redis that a service with these settings has: the one that is named, the embedded one of a
+    `guidepost up` that runs now, or that one's data in a Redis of our own for the time being.
+    """
+    if url := settings.redis_url or running(settings.data_dir):
+        yield url
+        return
+    with EmbeddedRedis(settings.data_dir) as redis:
+        yield redis.url
 
 
 def _keep(redis: EmbeddedRedis, stopping: threading.Event) -> None:

@@ -119,7 +119,7 @@ def started_service(model: str, log: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="guidepost-demo-") as data, log.open("w") as lines:
         typer.echo(f"Starting Redis, the gateway and a worker (their lines: {log}).")
         argv = [sys.executable, "-m", "cli", "up", "--port", "0", "--data-dir", data]
-        env = {**os.environ, "GUIDEPOST_MODELS": model, "GUIDEPOST_REDIS_URL": ""}
+        env = {**os.environ, "GUIDEPOST_MODELS": model, "GUIDEPOST_REDIS_URL": "", "GUIDEPOST_HOST": "127.0.0.1"}
         process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=lines, text=True, process_group=0)
         try:
             yield _wait_until_ready(process, log)

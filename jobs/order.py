@@ -71,6 +71,8 @@ class Terms:
     """Seconds after which it ends wherever it stands: expired if it waits, canceled if it runs."""
     max_active: int | None = None
     """Generations that the tenant may have queued and running, these included."""
+    quota: int | None = None
+    """Network evaluations that the tenant may have accepted in one day (UTC), these included."""
 
 
 ANYONE = Terms()
@@ -116,3 +118,24 @@ class TooManyActive(Exception):
     def __init__(self, active: int) -> None:
         super().__init__(f"{active} generations are under way")
         self.active = active
+
+
+class QuotaExceeded(Exception):
+    """The tenant has had as many network evaluations accepted as it may in a day."""
+
+    def __init__(self, spent: int, seconds: int) -> None:
+        super().__init__(f"{spent} evaluations were accepted; the quota renews in {seconds} s")
+        self.spent, self.seconds = spent, seconds
+
+
+DONE, REPEATED, FULL, TOO_MANY, SPENT = range(1, 6)
+"""What `transition.lua` answers to the creation of generations."""
+
+
+def insist_on_done(answer: Sequence[Any]) -> None:
+    """Raise what the answer to a creation says, unless it was done."""
+    code, *details = answer
+    if code == REPEATED:
+        raise Repeated(details[0].decode(), details[1].decode())
+    if code != DONE:
+        raise {FULL: QueueFull, TOO_MANY: TooManyActive, SPENT: QuotaExceeded}[code](*map(int, details))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -39,6 +40,9 @@ class Settings(BaseSettings):
     models: str = Field("shapes", description='what workers load: "shapes", or "shapes,sd15=/models/sd15"')
     host: str = Field("127.0.0.1", description="address the gateway listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the gateway listens on")
+    open: bool = Field(
+        False, description="answer without API keys, while there is none, also on an address that others reach"
+    )
 
     concurrency: int = Field(8, ge=1, description="generations that one worker process runs at a time")
     max_batch_rows: int = Field(16, ge=1, description="rows in one forward of the network")
@@ -104,6 +108,11 @@ class Settings(BaseSettings):
         return Allowed.parse(self.webhook_allow)
 
     @property
+    def needs_no_key(self) -> bool:
+        """Whether anyone may ask while no API key exists: where only this machine can, or where that is wanted."""
+        return self.open or _is_loopback(self.host)
+
+    @property
     def redis(self) -> str:
         """The URL to connect to."""
         return self.redis_url or LOCAL_REDIS
@@ -112,3 +121,10 @@ class Settings(BaseSettings):
     def artifacts(self) -> str:
         """The URL that artifacts are kept under."""
         return self.artifacts_url or (self.data_dir / "artifacts").as_uri()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"

@@ -18,7 +18,7 @@ from redis.commands.core import Script
 from jobs import keys, queue
 from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
-from jobs.order import ANYONE, Order, Parent, QueueFull, Repeated, Terms, TooManyActive
+from jobs.order import ANYONE, Order, Parent, Repeated, Terms, insist_on_done
 from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
@@ -36,8 +36,6 @@ KEYS = [
     keys.DELIVERIES,
 ]
 """Of the script, in its order."""
-DONE, REPEATED, FULL = 1, 2, 3
-"""What the creation of generations answers; anything else is too many under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class JobStore:
         """Accept resolved requests: records, places in line and first events, all or nothing, in one round trip.
 
         A `parent` is written in the same step, and is what a repeated idempotency key finds; else the first generation.
-        Raises Repeated, QueueFull or TooManyActive.
+        Raises Repeated, QueueFull, TooManyActive or QuotaExceeded.
         """
         ids = [new_id() for _ in orders]
         options: dict[str, Any] = {
@@ -111,6 +109,7 @@ class JobStore:
             "tenant": terms.tenant,
             "cancel_after": terms.cancel_after,
             "max_active": terms.max_active,
+            "quota": None if terms.quota is None else {"key": keys.quota(terms.tenant), "evaluations": terms.quota},
             "max_queue": self.settings.max_queue,
             "max_queue_evaluations": self.settings.max_queue_evaluations,
         }
@@ -123,7 +122,7 @@ class JobStore:
             for id in ids:
                 pipeline.hgetall(keys.generation(id))
             answers = pipeline.execute()
-        _accepted(answers[place])
+        insist_on_done(answers[place])
         return [Record.from_hash(fields) for fields in answers[-len(ids) :]]
 
     def repeated(self, terms: Terms) -> Repeated | None:
@@ -159,6 +158,13 @@ class JobStore:
         if status:  # one may have moved on since the index was read
             records = [record for record in records if record.status == status]
         return Page(records, ids[limit - 1] if len(ids) > limit else None)
+
+    def oldest(self, tenant: str) -> Record | None:
+        """What the tenant has had under way for longest: one that runs, else one that waits."""
+        for status in (Status.RUNNING, Status.QUEUED):
+            if found := cast(list[bytes], self.redis.zrange(keys.index(status, tenant), 0, 0)):
+                return self.get(found[0].decode())
+        return None
 
     def position(self, record: Record) -> int | None:
         """How many generations wait before this one for the same workers; None when it does not wait."""
@@ -309,17 +315,6 @@ class JobStore:
         for owner in (None, tenant):
             for status in ("", *TERMINAL):
                 pipeline.zremrangebylex(keys.index(status, owner), "-", f"({oldest}")
-
-
-def _accepted(answer: Sequence[Any]) -> None:
-    """Raise unless the generations were created."""
-    code, *details = answer
-    if code == REPEATED:
-        raise Repeated(details[0].decode(), details[1].decode())
-    if code == FULL:
-        raise QueueFull(*map(int, details))
-    if code != DONE:
-        raise TooManyActive(int(details[0]))
 
 
 def _attempt(token: str, answer: Sequence[Any]) -> Attempt:

@@ -130,8 +130,11 @@ end
 local operations = {}
 
 -- All of options.orders, and the record of what they were ordered as, or none: 2 when the idempotency key was used
--- before, 3 when the queue is full, 4 when the tenant has too much under way.
+-- before, 3 when the queue is full, 4 when the tenant has too much under way, 5 when its quota of the day is spent.
 function operations.create()
+  if status then  -- sent twice, because the first answer got lost
+    return DONE
+  end
   local once = options.once
   if once then
     local before = redis.call('HMGET', once.key, 'resource', 'fingerprint')
@@ -155,6 +158,16 @@ function operations.create()
     if active + #options.orders > options.max_active then
       return { 4, active }
     end
+  end
+  local quota = options.quota
+  if quota then
+    local midnight = (math.floor(now / 86400) + 1) * 86400
+    local spent = tonumber(redis.call('GET', quota.key) or '0')
+    if spent + evaluations > quota.evaluations then
+      return { 5, spent, math.ceil(midnight - now) }
+    end
+    redis.call('INCRBY', quota.key, evaluations)
+    redis.call('EXPIREAT', quota.key, midnight)
   end
   local parent = options.parent
   if parent then

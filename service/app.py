@@ -19,10 +19,12 @@ from jobs.connection import AWAY
 from jobs.settings import Settings
 from jobs.version import VERSION
 from service import openapi
+from service.access import Access
 from service.gateway import Gateway
 from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import problem_items
 from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
+from service.rates import Rates
 from service.routes import (
     comparison_results,
     comparisons,
@@ -63,6 +65,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for noun in NOUNS:
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
+    app.add_middleware(
+        Access, keys=gateway.keys, rates=Rates(gateway.redis), needs_no_key=gateway.settings.needs_no_key
+    )
     app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
     for error, handler in HANDLERS.items():
         app.add_exception_handler(error, handler)

@@ -41,8 +41,8 @@ def submit(gateway: Gateway, request: ComparisonRequest, terms: Terms = ANYONE) 
         items = [ProblemItem(pointer=one.pointer, code=one.code, detail=one.detail) for one in wrong.problems]
         raise Refusal(422, "invalid_request", summed_up(items), errors=items) from None
     orders = _orders(gateway, compared)
-    with refusing(gateway, sum(order.nfe_total for order in orders)):
-        return gateway.comparisons.create(orders, _labels(compared, orders), _axes(request), terms)
+    with refusing(gateway, sum(order.nfe_total for order in orders), len(orders)):
+        return gateway.comparisons.create(orders, _labels(compared, orders), _axes(request), gateway.bound(terms))
 
 
 def found(gateway: Gateway, id: str) -> Comparison:

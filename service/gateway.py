@@ -7,21 +7,25 @@ import threading
 import time
 from collections.abc import Collection
 from copy import copy
+from dataclasses import replace
 
 import redis
 from starlette.requests import Request
 
 from guidance.info import ModelInfo
+from jobs.api_keys import ApiKey, ApiKeyStore
 from jobs.artifacts import ArtifactStore
 from jobs.comparison_store import ComparisonStore
 from jobs.connection import connect, connect_async
 from jobs.correlation import bind
 from jobs.housekeeping import Housekeeper
+from jobs.order import Terms
 from jobs.presence import WorkerInfo, live_workers
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
 from jobs.tracing import Tracing
+from service.access import KnownKeys
 from service.deliverer import Deliverer
 from service.job import render
 from service.metrics import Metrics
@@ -47,14 +51,23 @@ class Gateway:
         self.housekeeper = Housekeeper(settings, self.artifacts)
         self.deliverer = Deliverer(settings)
         self.tracing = Tracing(settings, "gateway")
+        self.keys = KnownKeys(ApiKeyStore(self.redis))
         self.tenant = ""
         """Who asks. Routes see what is this tenant's, and nothing else."""
+        self.key: ApiKey | None = None
+        """With which key; None where none is needed."""
 
-    def visited_by(self, tenant: str) -> Gateway:
+    def visited_by(self, tenant: str, key: ApiKey | None = None) -> Gateway:
         """The same gateway, as this tenant sees it."""
         visit = copy(self)
-        visit.tenant = tenant
+        visit.tenant, visit.key = tenant, key
         return visit
+
+    def bound(self, terms: Terms) -> Terms:
+        """The terms on the caller's account, within the bounds of its key. Whatever is queued is queued on these."""
+        if self.key is None:
+            return replace(terms, tenant=self.tenant)
+        return replace(terms, tenant=self.tenant, max_active=self.key.max_active, quota=self.key.quota)
 
     def record(self, id: str) -> Record:
         """The record, or a refusal with 404, also when it is another tenant's."""
@@ -127,4 +140,4 @@ def gateway(request: Request) -> Gateway:
     shared: Gateway = request.app.state.gateway
     tenant = getattr(request.state, "tenant", "")
     bind(tenant=tenant or None)
-    return shared.visited_by(tenant)
+    return shared.visited_by(tenant, getattr(request.state, "key", None))

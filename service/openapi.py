@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import yaml
@@ -11,10 +12,11 @@ from pydantic import TypeAdapter
 
 from guidance.registry import UNIONS, members
 from jobs.version import VERSION
+from service.access import scope_for
 from service.event_schemas import Event
 from service.openai.errors import OpenAIError
 from service.openai.schemas import ImageStreamEvent
-from service.problems import Problem
+from service.problems import Problem, phrase
 
 TITLE = "Guidepost"
 SUMMARY = "Samples diffusion models under many guidance methods."
@@ -32,6 +34,10 @@ TAGS = {
     "health": "For orchestrators and Prometheus.",
 }
 
+KEYS = "An API key, `gp_<id>_<secret>`. None is needed while none exists, where only this machine can reach the service"
+REFUSED = (401, 403, 429)
+"""What every operation that takes a key may answer."""
+RETRY_AFTER = {"description": "whole seconds", "schema": {"type": "integer"}}
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 
 Json = dict[str, Any]
@@ -82,8 +88,26 @@ def _fit(spec: Json) -> Json:
     unions = _union_names()
     fit: Json = _rewritten(spec, unions)
     components: Json = fit["components"]
+    components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": KEYS}}
+    for path, methods in fit["paths"].items():
+        for method, operation in methods.items():
+            _guard(operation, scope_for(method.upper(), path))
     components["schemas"] = dict(sorted((components["schemas"] | unions_as_components(unions)).items()))
     return fit
+
+
+def _guard(operation: Json, scope: str | None) -> None:
+    """What the keys add to an operation: its scope, and how it refuses."""
+    if scope is None:
+        return
+    operation["security"] = [{"apiKey": [scope]}, {}]
+    responses = operation["responses"]
+    other = responses.pop("default")
+    for status in REFUSED:
+        # Copies, since YAML would name what two places share and refer to it.
+        responses.setdefault(str(status), deepcopy(other) | {"description": phrase(status)})
+    responses["429"]["headers"] = {"Retry-After": deepcopy(RETRY_AFTER)}
+    responses["default"] = other
 
 
 def _add(schemas: Json, name: str, model: Any) -> None:

@@ -23,6 +23,13 @@ PHRASES = {413: "Content too large", 422: "Unprocessable content"}
 TITLES = {
     "invalid_request": "The request is not valid",
     "unsupported": "The model cannot run this request",
+    "missing_key": "An API key is needed",
+    "invalid_key": "The API key is not valid",
+    "missing_scope": "The API key may not do this",
+    "key_in_url": "An API key does not belong in a URL",
+    "rate_limited": "Too many requests",
+    "too_many_active": "Too many generations are under way",
+    "quota_exceeded": "The quota of the day is spent",
     "no_workers": "No worker is up",
     "queue_full": "The queue is full",
     "redis_away": "The queue cannot be reached",

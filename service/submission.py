@@ -10,8 +10,8 @@ from guidance.inversion import inversion_spec
 from guidance.plan import plan
 from guidance.spec import GuidanceSpec
 from jobs.correlation import bind
-from jobs.order import ANYONE, Order, QueueFull, Repeated, Terms, TooManyActive
-from jobs.record import Record
+from jobs.order import ANYONE, Order, QueueFull, QuotaExceeded, Repeated, Terms, TooManyActive
+from jobs.record import Record, Status
 from jobs.request import GenerationRequest, RequestProblems, resolve
 from service.gateway import Gateway
 from service.idempotency import replayed
@@ -23,7 +23,7 @@ def submit(gateway: Gateway, request: GenerationRequest, terms: Terms = ANYONE) 
     """Queue the request, or refuse it with every reason there is. May raise Repeated."""
     order = checked(gateway, request)
     with refusing(gateway, order.nfe_total):
-        record = gateway.store.create(order.request, order.nfe_total, terms)
+        record = gateway.store.create(order.request, order.nfe_total, gateway.bound(terms))
     bind(generation_id=record.id)
     return record
 
@@ -54,24 +54,56 @@ def checked(gateway: Gateway, request: GenerationRequest) -> Order:
 
 
 @contextmanager
-def refusing(gateway: Gateway, evaluations: int) -> Iterator[None]:
-    """What the queue declines becomes a refusal that says when to come back."""
-    settings = gateway.settings
+def refusing(gateway: Gateway, evaluations: int, generations: int = 1) -> Iterator[None]:
+    """What the queue declines of so many becomes a refusal that says when to come back."""
     try:
         yield
     except QueueFull as full:
-        if full.generations >= settings.max_queue:
-            detail = f"{full.generations} generations wait, and {settings.max_queue} may"
-            excess = full.evaluations // full.generations  # until the first of them has left the line
-        else:
-            bound = settings.max_queue_evaluations
-            detail = f"{full.evaluations} network evaluations wait, and {bound} may; this request needs {evaluations}"
-            excess = full.evaluations + evaluations - bound
+        detail, excess = _overfull(gateway, full, evaluations, generations)
         raise Refusal(503, "queue_full", detail, retry_after=gateway.workers.seconds_for(excess)) from None
     except TooManyActive as busy:
-        detail = f"{busy.active} generations are queued or running, and no more may"
-        wait = gateway.workers.seconds_for(evaluations)
+        most = _allowed(gateway, "max_active")
+        if generations > most:
+            detail = f"these are {generations} generations, and the key may have {most} queued and running"
+            raise refused([Problem("", "exceeds_max_active", detail)]) from None
+        detail = f"{busy.active} generations are queued or running, and {most} may"
+        wait = gateway.workers.seconds_for(_until_one_ends(gateway))
         raise Refusal(429, "too_many_active", detail, retry_after=wait) from None
+    except QuotaExceeded as spent:
+        quota = _allowed(gateway, "quota")
+        if evaluations > quota:
+            detail = f"this needs {evaluations} network evaluations, and the key may have {quota} a day"
+            raise refused([Problem("", "exceeds_quota", detail)]) from None
+        detail = f"{spent.spent} of {quota} network evaluations of today (UTC) are spent; this needs {evaluations}"
+        raise Refusal(429, "quota_exceeded", detail, retry_after=spent.seconds) from None
+
+
+def _overfull(gateway: Gateway, full: QueueFull, evaluations: int, generations: int) -> tuple[str, int]:
+    """Which bound is met, and the evaluations that have to leave the line before there is room."""
+    settings = gateway.settings
+    if (excess := full.generations + generations - settings.max_queue) > 0:
+        detail = f"{full.generations} generations wait, and {settings.max_queue} may"
+        return detail, excess * full.evaluations // max(1, full.generations)
+    bound = settings.max_queue_evaluations
+    detail = f"{full.evaluations} network evaluations wait, and {bound} may; this request needs {evaluations}"
+    # One that needs more than the bound by itself is let in once nothing waits.
+    return detail, min(full.evaluations, full.evaluations + evaluations - bound)
+
+
+def _until_one_ends(gateway: Gateway) -> int:
+    """Evaluations that the workers have to run before one of the caller's generations ends, all at an equal pace."""
+    oldest = gateway.store.oldest(gateway.tenant)
+    if oldest is None:  # it ended just now
+        return 0
+    if oldest.status == Status.RUNNING:
+        return (oldest.nfe_total - oldest.nfe_done) * gateway.store.counts()[Status.RUNNING]
+    return gateway.store.load().evaluations
+
+
+def _allowed(gateway: Gateway, bound: str) -> int:
+    """A bound of the caller's key, which must be why it was refused."""
+    allowed: int = getattr(gateway.key, bound)
+    return allowed
 
 
 def served_model(gateway: Gateway, id: str) -> ModelInfo:

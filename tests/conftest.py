@@ -37,6 +37,7 @@ def connection(settings: Settings) -> Iterator[redis.Redis]:
     with connect(settings) as client:
         client.flushall()
         yield client
+        client.flushall()  # an API key that is left would close the service to tests that do not ask for this
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_every_setting_is_documented_with_a_meaning() -> None:
 
 
 def test_every_variable_that_the_docs_name_exists() -> None:
-    known = {f"GUIDEPOST_{name.upper()}" for name in Settings.model_fields} | {"GUIDEPOST_URL"}
+    known = {f"GUIDEPOST_{name.upper()}" for name in Settings.model_fields} | {"GUIDEPOST_API_KEY", "GUIDEPOST_URL"}
     for page in [*PAGES, ROOT / "Dockerfile", ROOT / "docker-compose.yml"]:
         named = set(re.findall(r"GUIDEPOST_[A-Z_]+[A-Z]", page.read_text()))
         assert named <= known, f"{page.name} names {sorted(named - known)}"

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from jobs.connection import AWAY
 from service.gateway import RETRY_SECONDS, Gateway, gateway
+from service.problems import responses
 from service.schemas import Check, Readiness
 
 router = APIRouter(tags=["health"])
@@ -50,7 +51,10 @@ def _checks(shared: Gateway) -> dict[str, Check]:
     "/metrics",
     operation_id="getMetrics",
     response_class=Response,
-    responses={200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **responses(),
+    },
 )
 def get_metrics(shared: Shared) -> Response:
     """This gateway's requests, and the state of the whole service."""

@@ -77,6 +77,14 @@ def test_a_failure_without_a_problem_document_is_told_too() -> None:
         service.get("/v1/models")
 
 
+def test_the_key_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Service("http://service") as service:
+        assert "authorization" not in service.http.headers
+    monkeypatch.setenv("GUIDEPOST_API_KEY", "gp_1_2")
+    with Service("http://service") as service:
+        assert service.http.headers["authorization"] == "Bearer gp_1_2"
+
+
 def test_nobody_answers_where_nobody_listens() -> None:
     with Service("http://127.0.0.1:9") as service:
         assert not service.answers()

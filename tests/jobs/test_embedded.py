@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from jobs.embedded import EmbeddedRedis
+from jobs.embedded import EmbeddedRedis, running
 
 
 def client(server: EmbeddedRedis) -> redis.Redis:
@@ -56,4 +56,24 @@ def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "appendonly.aof").write_bytes(b"this is no append-only file")
     with pytest.raises(RuntimeError, match=r"ended with status 1; its log is .*redis\.log"), EmbeddedRedis(tmp_path):
+        pass
+
+
+def test_another_process_finds_it_by_its_folder(tmp_path: Path) -> None:
+    assert running(tmp_path) is None
+    with EmbeddedRedis(tmp_path) as server:
+        assert running(tmp_path) == server.url
+        server.stop()
+        assert running(tmp_path) is None
+        server.start()
+        assert running(tmp_path) == server.url
+    assert running(tmp_path) is None
+
+
+def test_no_two_servers_write_to_one_folder(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path) as server:
+        with pytest.raises(RuntimeError, match="another process runs a Redis on"), EmbeddedRedis(tmp_path):
+            pass
+        assert running(tmp_path) == server.url
+    with EmbeddedRedis(tmp_path):
         pass

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import redis
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from jobs.api_keys import ApiKeyStore
 from jobs.artifacts import ArtifactStore
 from jobs.presence import Presence
 from jobs.settings import Settings
@@ -37,6 +39,13 @@ def client(app: FastAPI, store: JobStore) -> Iterator[TestClient]:
     Presence(store.redis, "worker", ttl=600).renew([TEXT, LABELS])
     with TestClient(app) as client:
         yield client
+
+
+@pytest.fixture
+def api_keys(app: FastAPI, connection: redis.Redis) -> ApiKeyStore:
+    """The keys of a gateway that looks them up at each request."""
+    app.state.gateway.keys.keep = 0.0
+    return ApiKeyStore(connection)
 
 
 @pytest.fixture

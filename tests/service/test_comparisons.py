@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import Response
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
 
+from jobs.api_keys import ApiKeyStore
 from jobs.presence import Presence
 from jobs.record import Status
 from jobs.settings import Settings
@@ -17,6 +17,7 @@ from jobs.store import JobStore, Load
 from service.app import create_app
 from tests.jobs.requests import TEXT
 from tests.service.stand_in import StandIn
+from tests.service.test_access import bearer
 from tests.service.test_problems import errors, problem
 
 HERE = "/v1/comparisons"
@@ -160,20 +161,9 @@ def test_lists_are_newest_first(client: TestClient) -> None:
     problem(client.get(f"{HERE}?after=x"), 422, "invalid_request")
 
 
-class AsTenant:
-    """Says of every request whose it is, as a check of keys does."""
-
-    def __init__(self, app: FastAPI, tenant: str) -> None:
-        self.app, self.tenant = app, tenant
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["tenant"] = self.tenant
-        await self.app(scope, receive, send)
-
-
-def test_other_tenants_see_nothing_of_it(app: FastAPI, store: JobStore) -> None:
+def test_other_tenants_see_nothing_of_it(app: FastAPI, store: JobStore, api_keys: ApiKeyStore) -> None:
     Presence(store.redis, "worker", ttl=600).renew([TEXT])
-    mine, other = (TestClient(AsTenant(app, tenant)) for tenant in ("mine", "other"))
+    mine, other = (TestClient(app, headers=bearer(api_keys.create()[1])) for _ in range(2))
     here = compare(mine)["links"]["self"]
     assert mine.get(here).status_code == 200
     for path in (here, f"{here}/image", f"{here}/diagnostics"):

@@ -10,14 +10,15 @@ import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
 
+from jobs.api_keys import ApiKeyStore
 from jobs.logs import configure
 from jobs.presence import Presence
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
 from tests.jobs.requests import TEXT
+from tests.service.test_access import bearer
 from tests.service.test_generations import ASKED
 
 SECRET = "hunter2-never-to-be-seen"
@@ -49,15 +50,12 @@ def test_a_worker_gets_the_origin_with_the_generation(client: TestClient, store:
 
 
 def test_the_tenant_is_in_the_line_of_its_request_and_in_those_of_its_generation(
-    app: FastAPI, store: JobStore, log_stream: io.StringIO
+    app: FastAPI, store: JobStore, api_keys: ApiKeyStore, log_stream: io.StringIO
 ) -> None:
-    async def of_acme(scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["tenant"] = "acme"
-        await app(scope, receive, send)
-
+    _, token = api_keys.create(tenant="acme")
     configure(Settings(log_format="json"), log_stream)
     Presence(store.redis, "worker", ttl=600).renew([TEXT])
-    job = TestClient(of_acme).post("/v1/generations", json=ASKED).json()
+    job = TestClient(app, headers=bearer(token)).post("/v1/generations", json=ASKED).json()
     record = store.get(job["id"])
     assert record is not None
     assert lines(log_stream)[-1]["tenant"] == record.correlation.labels["tenant"] == "acme"

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from openai.types import ImageGenCompletedEvent, ImageGenPartialImageEvent, ImagesResponse
 
 from jobs import keys
+from jobs.api_keys import ApiKeyStore
 from jobs.record import Record
 from jobs.request import GenerationRequest
 from jobs.store import JobStore
@@ -45,6 +46,24 @@ def test_images_come_as_bytes(openai_client: openai.OpenAI, worker: StandIn, sto
     assert answer.usage is not None and answer.usage.total_tokens == 0
     record = only(store)
     assert record.finished_at is not None and answer.created == int(record.finished_at.timestamp())
+
+
+def test_its_api_key_is_ours_and_its_exceptions_say_what_is_wrong_with_it(
+    openai_client: openai.OpenAI, api_keys: ApiKeyStore, worker: StandIn, store: JobStore
+) -> None:
+    def ask(token: str) -> ImagesResponse:
+        return openai_client.with_options(api_key=token).images.generate(prompt="a red circle", extra_body=STEPS)
+
+    key, token = api_keys.create(quota=1000)
+    with worker.at_work():
+        assert ask(token).data
+    with pytest.raises(openai.AuthenticationError, match="none of the keys"):
+        ask("sk-another-service")
+    with pytest.raises(openai.PermissionDeniedError, match="needs the scope write"):
+        ask(api_keys.create(scopes=["read"])[1])
+    store.redis.set(keys.quota(key.tenant), 1000)
+    with pytest.raises(openai.RateLimitError, match="are spent"):
+        ask(token)
 
 
 def test_urls_are_whole_and_lead_to_the_bytes(openai_client: openai.OpenAI, worker: StandIn) -> None:

@@ -212,6 +212,17 @@ def test_every_error_is_a_problem_but_for_openais_clients(spec: dict[str, Any]) 
                 assert response["content"] == (error if operation["tags"] == ["openai"] else problem)
 
 
+def test_every_operation_but_the_probes_takes_a_key_and_says_how_it_refuses(spec: dict[str, Any]) -> None:
+    assert spec["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
+    for operation in operations(spec):
+        if operation["operationId"] in ("getLiveness", "getReadiness"):
+            assert "security" not in operation
+            continue
+        [needed, none] = operation["security"]
+        assert needed["apiKey"][0] in ("read", "write", "metrics") and none == {}
+        assert {"401", "403", "429"} <= set(operation["responses"])
+
+
 def test_images_are_bytes_to_every_generator(spec: dict[str, Any]) -> None:
     for operation in operations(spec):
         for response in operation["responses"].values():

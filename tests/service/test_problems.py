@@ -31,7 +31,7 @@ def problem(response: Response, status: int, code: str) -> dict[str, Any]:
     assert found["title"] and found["detail"]
     assert found["instance"] == response.url.path
     assert found["request_id"] == response.headers["X-Request-Id"]
-    assert found["retryable"] is (status == 503 or code == "not_ready")
+    assert found["retryable"] is (status in (429, 503) or code == "not_ready")
     for error in found["errors"]:
         assert set(error) == {"pointer", "code", "detail", "location"}
     assert "Traceback" not in response.text

@@ -60,13 +60,23 @@ def test_every_route_that_needs_redis_says_503(house: House) -> None:
 
 
 def test_what_needs_no_redis_goes_on(house: House) -> None:
+    assert house.client.get("/v1/guidance").status_code == 200
     house.redis.stop()
+    house.app.state.gateway.keys.forget()
     assert house.client.get("/livez").status_code == 200
     assert house.client.get("/v1/guidance").status_code == 200
     assert house.client.get("/openapi.json").status_code == 200
     assert "guidepost_redis_up 0.0" in house.client.get("/metrics").text
     ready = house.client.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]["redis"]["ok"]) == (503, False)
+
+
+def test_a_gateway_that_never_knew_the_keys_lets_nobody_in(house: House) -> None:
+    house.redis.stop()
+    response = house.client.get("/v1/guidance")
+    problem(response, 503, "redis_away")
+    assert int(response.headers["Retry-After"]) > 0
+    assert house.client.get("/livez").status_code == 200
 
 
 def test_it_recovers_by_itself_and_nothing_accepted_is_missing(house: House) -> None:
