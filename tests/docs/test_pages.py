@@ -63,14 +63,17 @@ def followed(page: list[Example], service: Service, folder: Path) -> dict[Exampl
 
 
 @pytest.fixture(scope="module")
-def api(service: Service, tmp_path_factory: pytest.TempPathFactory) -> dict[Example, str | None]:
-    service.called.clear()
-    return followed(API, service, tmp_path_factory.mktemp("api"))
+def cookbook(service: Service, tmp_path_factory: pytest.TempPathFactory) -> dict[Example, str | None]:
+    return followed(COOKBOOK, service, tmp_path_factory.mktemp("cookbook"))
 
 
 @pytest.fixture(scope="module")
-def cookbook(service: Service, tmp_path_factory: pytest.TempPathFactory) -> dict[Example, str | None]:
-    return followed(COOKBOOK, service, tmp_path_factory.mktemp("cookbook"))
+def api(
+    service: Service, cookbook: dict[Example, str | None], tmp_path_factory: pytest.TempPathFactory
+) -> dict[Example, str | None]:
+    """After the cookbook: from its first key on, the service answers nobody without one."""
+    service.called.clear()
+    return followed(API, service, tmp_path_factory.mktemp("api"))
 
 
 @pytest.mark.slow
