@@ -16,7 +16,7 @@ Tenant = Annotated[str, typer.Option(help="Whose; by default, of a service that 
 
 @webhooks.command()
 def secret(tenant: Tenant = "") -> None:
-    """Print the secret to give to receivers. It is made when first asked for, and kept in GUIDEPOST_REDIS_URL.
+    """Print the secret to give to receivers. It is made when first asked for.
 
     \b
     Examples:
@@ -40,13 +40,15 @@ def rotate(tenant: Tenant = "") -> None:
 
 @contextmanager
 def _secrets() -> Iterator["SigningSecrets"]:
+    from cli.redis import reached_redis
     from jobs.connection import AWAY, connect
     from jobs.settings import Settings
     from jobs.signing import SigningSecrets
 
-    with connect(Settings()) as redis:
-        try:
+    settings = Settings()
+    try:
+        with reached_redis(settings) as url, connect(settings.model_copy(update={"redis_url": url})) as redis:
             yield SigningSecrets(redis)
-        except AWAY as error:
-            print(f"the Redis of GUIDEPOST_REDIS_URL does not answer: {error}", file=sys.stderr)
-            raise typer.Exit(1) from None
+    except (*AWAY, RuntimeError) as error:  # RuntimeError: the embedded Redis does not start
+        print(f"Redis does not answer: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None

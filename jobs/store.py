@@ -7,60 +7,20 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any, cast
 
 import redis
 from redis.client import Pipeline
-from redis.commands.core import Script
 
 from jobs import keys, queue
+from jobs.attempt import Attempt
 from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
 from jobs.order import ANYONE, Order, Parent, Repeated, Terms, insist_on_done
 from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
-
-TRANSITION = Path(__file__).with_name("transition.lua").read_text()
-KEYS = [
-    keys.GENERATION,
-    keys.EVENTS,
-    keys.INDEX,
-    keys.COUNTERS,
-    keys.WAITING,
-    keys.DEADLINES,
-    keys.STORED,
-    keys.LOAD,
-    keys.DELIVERIES,
-]
-"""Of the script, in its order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The right to run a generation: whoever holds the token may report, until it ends or is handed on."""
-
-    token: str
-    record: Record
-    """As it stood when the attempt began."""
-
-    @property
-    def id(self) -> str:
-        return self.record.id
-
-    @property
-    def number(self) -> int:
-        return self.record.attempts
-
-    @property
-    def request(self) -> GenerationRequest:
-        return self.record.request
-
-    @property
-    def deadline_at(self) -> datetime | None:
-        return self.record.deadline_at
+from jobs.transitions import Transitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +46,7 @@ class JobStore:
         self.redis = connection
         self.settings = settings
         self._queue = queue.queue(connection)
-        self._script: Script = connection.register_script(TRANSITION)
+        self._step = Transitions(connection, settings)
 
     # What the gateway does
 
@@ -117,7 +77,7 @@ class JobStore:
             for id in ids:  # rung before it is known whether they are accepted: a bell too many wakes a worker in vain
                 queue.ring(pipeline, self._queue, f"{id}-1")
             place = len(pipeline)
-            self._step("create", ids[0], client=pipeline, **{k: v for k, v in options.items() if v is not None})
+            self._step("create", ids[0], client=pipeline, **options)
             self._forget_old(pipeline, terms.tenant)
             for id in ids:
                 pipeline.hgetall(keys.generation(id))
@@ -195,12 +155,12 @@ class JobStore:
         """Begin an attempt at the first in line that needs no more than `models`; else how many wait for others."""
         token, serves = secrets.token_hex(8), list(models)
         done, *answer = self._step("claim", "", token, serves=serves, fields={"worker": worker})
-        return _attempt(token, answer) if done else int(answer[0])
+        return Attempt.begun(token, answer) if done else int(answer[0])
 
     def start(self, id: str, worker: str) -> Attempt | None:
         """Begin an attempt at this one; None when it does not wait (it ended, runs, or is unknown)."""
         done, *answer = self._step("start", id, token := secrets.token_hex(8), fields={"worker": worker})
-        return _attempt(token, answer) if done else None
+        return Attempt.begun(token, answer) if done else None
 
     def ring(self) -> None:
         """Wake one more worker: something waits that the one who looked does not serve."""
@@ -254,8 +214,7 @@ class JobStore:
         if error is not None:
             fields["error"] = error.model_dump_json()
             counters[f"error:{error.code}"] = 1
-        options: dict[str, Any] = {"reason": reason} if reason is not None else {}
-        return bool(self._step("finish", id, token, status=status, fields=fields, counters=counters, **options)[0])
+        return bool(self._step("finish", id, token, status=status, fields=fields, counters=counters, reason=reason)[0])
 
     def canceling(self, ids: Sequence[str]) -> set[str]:
         """Which of these were asked to cancel; one round trip."""
@@ -276,22 +235,6 @@ class JobStore:
             return bool(pipeline.execute()[-1][0])
 
     # How
-
-    def _step(
-        self, operation: str, id: str, token: str = "", *, client: Pipeline | None = None, **options: Any
-    ) -> list[Any]:
-        options |= {
-            "max_events": self.settings.max_events,
-            "result_ttl": self.settings.result_ttl_seconds,
-            "record_ttl": max(self.settings.record_ttl_seconds, self.settings.result_ttl_seconds),
-            "step_event": self.settings.step_event_seconds,
-        }
-        answer = self._script(
-            keys=KEYS,
-            args=[operation, id, token, json.dumps(options)],
-            client=client,
-        )
-        return cast(list[Any], answer)
 
     def _records(self, ids: Sequence[str]) -> list[Record]:
         with self.redis.pipeline(transaction=False) as pipeline:
@@ -315,8 +258,3 @@ class JobStore:
         for owner in (None, tenant):
             for status in ("", *TERMINAL):
                 pipeline.zremrangebylex(keys.index(status, owner), "-", f"({oldest}")
-
-
-def _attempt(token: str, answer: Sequence[Any]) -> Attempt:
-    [fields] = answer
-    return Attempt(token, Record.from_hash(dict(zip(fields[::2], fields[1::2], strict=True))))

@@ -11,12 +11,12 @@ from queue import Empty
 from typing import Any, TypeVar
 
 from jobs.artifacts import StorageAway, diagnostics_key, image_key, picture_key
+from jobs.attempt import Attempt
 from jobs.connection import AWAY
 from jobs.correlation import correlated, current
 from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage
 from jobs.record import Usage as RecordedUsage
-from jobs.store import Attempt
 from workers.delivery import document, drawn, encoded, overview, shrunk
 from workers.runtime import Runtime
 from workers.tally import tally

@@ -35,7 +35,7 @@ def test_a_redis_that_is_away_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("GUIDEPOST_REDIS_URL", "redis://127.0.0.1:1")
     done = run(app, ["webhooks", "secret"])
     assert done.exit_code == 1
-    assert "GUIDEPOST_REDIS_URL does not answer" in done.output
+    assert "Redis does not answer" in done.output
 
 
 @pytest.mark.parametrize("command", ["secret", "rotate"])

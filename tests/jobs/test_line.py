@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import lists, sampled_from
 
 from jobs import keys
+from jobs.attempt import Attempt
 from jobs.order import PRIORITIES, Once, Order, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import Status
 from jobs.settings import Settings
-from jobs.store import Attempt, JobStore, Load
+from jobs.store import JobStore, Load
 from tests.jobs.requests import a_request
 
 MODELS = ["shapes"]

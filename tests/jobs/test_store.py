@@ -9,9 +9,10 @@ import pytest
 import redis
 
 from jobs import keys
+from jobs.attempt import Attempt
 from jobs.events import read_events
 from jobs.record import Failure, Status, StoredImage, Usage
-from jobs.store import Attempt, JobStore, Load
+from jobs.store import JobStore, Load
 from tests.jobs.requests import a_request
 
 IMAGE = StoredImage(index=0, seed=7, sha256="00", width=64, height=64)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from jobs.artifacts import ArtifactStore, diagnostics_key, image_key, picture_key
+from jobs.attempt import Attempt
 from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage, Usage
-from jobs.store import Attempt, JobStore
+from jobs.store import JobStore
 
 QUEUE, TAKEN = "rq:queue:guidepost", "taken by the stand-in"
 STOP = b"stop"

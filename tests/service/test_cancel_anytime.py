@@ -10,12 +10,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from jobs.attempt import Attempt
 from jobs.connection import connect
 from jobs.events import read_events
 from jobs.order import Order
 from jobs.record import Status
 from jobs.settings import Settings
-from jobs.store import Attempt, JobStore
+from jobs.store import JobStore
 from tests.jobs.requests import a_request
 from tests.service.server import serving
 

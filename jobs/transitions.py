@@ -1,0 +1,49 @@
+"""The script that makes every change of a generation, in Redis."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+from redis.client import Pipeline
+from redis.commands.core import Script
+
+from jobs import keys
+from jobs.settings import Settings
+
+TRANSITION = Path(__file__).with_name("transition.lua").read_text()
+KEYS = [
+    keys.GENERATION,
+    keys.EVENTS,
+    keys.INDEX,
+    keys.COUNTERS,
+    keys.WAITING,
+    keys.DEADLINES,
+    keys.STORED,
+    keys.LOAD,
+    keys.DELIVERIES,
+]
+"""Of the script, in its order."""
+
+
+class Transitions:
+    """Calls `transition.lua`, which says what each operation does and answers."""
+
+    def __init__(self, connection: redis.Redis, settings: Settings) -> None:
+        self._script: Script = connection.register_script(TRANSITION)
+        self._always = {
+            "max_events": settings.max_events,
+            "result_ttl": settings.result_ttl_seconds,
+            "record_ttl": max(settings.record_ttl_seconds, settings.result_ttl_seconds),
+            "step_event": settings.step_event_seconds,
+        }
+
+    def __call__(
+        self, operation: str, id: str, token: str = "", *, client: Pipeline | None = None, **options: Any
+    ) -> list[Any]:
+        """One atomic step; within a pipeline, its place there. Options that are None are left out."""
+        given = {name: value for name, value in options.items() if value is not None}
+        answer = self._script(keys=KEYS, args=[operation, id, token, json.dumps(given | self._always)], client=client)
+        return cast(list[Any], answer)
