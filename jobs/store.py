@@ -181,8 +181,14 @@ class JobStore:
         return bool(self._step("progress", id, token, fields=fields, data=data, last=step >= steps)[0])
 
     def event(self, id: str, token: str, type: str, data: Mapping[str, Any]) -> bool:
-        """Append a `preview` or `image` event. False: stop, the attempt is over."""
+        """Append a `preview` event. False: stop, the attempt is over."""
         return bool(self._step("event", id, token, type=type, data=json.dumps(data))[0])
+
+    def show(self, id: str, token: str, images: Sequence[StoredImage]) -> bool:
+        """Let clients see the images stored so far, with an `image` event for the last. False: the attempt is over."""
+        fields = {"images": json.dumps([image.model_dump() for image in images])}
+        data = json.dumps({"index": images[-1].index, "seed": images[-1].seed})
+        return bool(self._step("event", id, token, type="image", data=data, fields=fields)[0])
 
     def finish(
         self,

@@ -213,7 +213,7 @@ function operations.start()
   set(options.fields)
   set({ token = token, started_at = stamp(now), step = '0', nfe_done = '0' })
   redis.call('HSETNX', record, 'first_started_at', stamp(now))
-  redis.call('HDEL', record, 'status_reason', 'last_step_at')
+  redis.call('HDEL', record, 'status_reason', 'last_step_at', 'images')
   move('running')
   say_status('running')
   return { 1, redis.call('HGETALL', record) }
@@ -300,6 +300,7 @@ function mine.progress()
 end
 
 function mine.event()
+  set(options.fields)
   emit(options.type, options.data)
   return DONE
 end

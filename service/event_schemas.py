@@ -36,8 +36,11 @@ class PreviewEvent(_Open):
 
 
 class ImageEvent(_Open):
+    """One image is finished, and can be fetched."""
+
     type: Literal["image"]
     index: int
+    seed: int
     url: str
 
 

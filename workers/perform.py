@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import time
@@ -202,6 +203,8 @@ class Performance:
                     format=format,
                 )
             )
+            with contextlib.suppress(*AWAY):  # the end of the generation says it again
+                self.store.show(self.id, self.token, stored)
         return stored
 
 

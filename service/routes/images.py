@@ -117,6 +117,6 @@ def _image(record: Record, index: int) -> StoredImage:
         if image.index == index:
             return image
     if not record.terminal:
-        raise Refusal(409, "not_ready", f"generation {record.id} is {record.status}: it has no images yet")
+        raise Refusal(409, "not_ready", f"generation {record.id} is {record.status}: image {index} is not there yet")
     detail = f"generation {record.id}, which {record.status}, has no image {index}; it has {len(record.images)}"
     raise Refusal(404, "not_found", detail)

@@ -214,3 +214,16 @@ def test_indexes_forget_what_expired_long_ago(store: JobStore, connection: redis
     new = store.create(a_request()).id
     assert connection.zrange(keys.INDEX, 0, -1) == [new.encode()]
     assert store.counts()[Status.SUCCEEDED] == 0
+
+
+def test_images_are_shown_as_they_come_and_forgotten_with_their_attempt(store: JobStore) -> None:
+    id, attempt = started(store)
+    assert store.show(id, attempt.token, [IMAGE])
+    assert types(store, id)[-1] == "image"
+    shown = store.get(id)
+    assert shown is not None and shown.images == (IMAGE,)
+    assert store.hand_back(id, attempt.token)
+    assert not store.show(id, attempt.token, [IMAGE])
+    assert store.start(id, "another") is not None
+    again = store.get(id)
+    assert again is not None and again.images == ()

@@ -13,6 +13,7 @@ from jobs import keys
 from jobs.artifacts import prefix
 from jobs.encoding import convert
 from jobs.provenance import found
+from jobs.store import JobStore
 from tests.service.stand_in import StandIn, picture
 from tests.service.test_generations import post
 from tests.service.test_problems import problem
@@ -140,3 +141,14 @@ def test_bytes_past_their_time_are_gone_even_where_they_still_lie(client: TestCl
         problem(client.get(path, headers={"If-None-Match": tag}), 410, "expired")
     assert client.get(job["links"]["self"]).json()["status"] == "succeeded"
     assert client.get(job["links"]["self"]).json()["expires_at"] == "2023-11-14T22:13:20Z"
+
+
+def test_an_image_can_be_fetched_as_soon_as_its_event_tells_of_it(
+    client: TestClient, worker: StandIn, store: JobStore
+) -> None:
+    id = post(client, n=2)["id"]
+    attempt = worker.start(id)
+    assert store.show(id, attempt.token, [worker.keep(id, 0, 7, "png")])
+    assert client.get(f"/v1/generations/{id}/images/0").status_code == 200
+    assert client.get(f"/v1/generations/{id}/images/1").status_code == 409
+    assert client.get(f"/v1/generations/{id}").json()["images"][0]["url"] == f"/v1/generations/{id}/images/0"

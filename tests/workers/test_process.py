@@ -54,6 +54,11 @@ def test_a_running_generation_is_canceled(worker: subprocess.Popen[str], store: 
     assert record.step < record.steps
 
 
+def test_each_image_has_its_event(worker: subprocess.Popen[str], store: JobStore) -> None:
+    told = events_until(store.settings, create(store, BODY), lambda event: event.type == "done")
+    assert [event.data["index"] for event in told if event.type == "image"] == [0, 1]
+
+
 def test_a_generation_canceled_in_the_queue_never_runs(store: JobStore, settings: Settings) -> None:
     id = create(store, BODY)  # may be taken at once: cancel is then one of a running generation
     store.cancel(id)
