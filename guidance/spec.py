@@ -28,6 +28,10 @@ def _default_schedule(validated: dict[str, Any]) -> AnySchedule:
     return schedule
 
 
+NULLABLE = ("preset", "travel", "reuse")
+"""Fields where null is as good as nothing: a preset still fills them."""
+
+
 class GuidanceSpec(Asked):
     """How a trajectory is guided: one combiner, its weight schedule, and what happens before and after.
 
@@ -50,7 +54,7 @@ class GuidanceSpec(Asked):
     def _filled(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        filled = {key: value for key, value in data.items() if value is not None}  # null: as if left out
+        filled = {key: value for key, value in data.items() if value is not None or key not in NULLABLE}
         if isinstance(name := filled.get("preset"), str):  # anything else fails its own field
             if name not in PRESETS:
                 raise ValueError(f"preset {name!r} is unknown; there are {', '.join(sorted(PRESETS))}")

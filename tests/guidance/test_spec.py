@@ -72,8 +72,15 @@ def test_nothing_at_all_is_plain_cfg() -> None:
     assert spec() == spec(combiner={"type": "cfg"}, schedule={"type": "constant", "weight": 5.0})
 
 
-def test_null_is_as_if_left_out() -> None:
-    assert spec(preset=None, schedule=None, combiner=None, condition=None, correction=None) == spec()
+def test_null_is_as_if_left_out_where_the_document_has_it() -> None:
+    assert spec(preset=None, travel=None, reuse=None) == spec()
+    assert spec(preset="freedom", travel=None) == spec(preset="freedom")
+
+
+@pytest.mark.parametrize("stage", ["schedule", "combiner", "condition", "perturbation", "correction", "energy"])
+def test_null_is_no_stage(stage: str) -> None:
+    with pytest.raises(ValidationError):
+        spec(**{stage: None})
 
 
 @pytest.mark.parametrize("combiner", ["base_norm", "full_norm"])
