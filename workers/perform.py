@@ -38,6 +38,9 @@ PREVIEW_PIXELS = 256
 def perform() -> None:
     """Run the first generation in line, if any; its record says how it ended. In a thread of a worker process."""
     runtime, token = Runtime.current, new_token()
+    if runtime.leaving.is_set():  # heard just before: somebody else shall hear it
+        insist(runtime.store.ring)
+        return
     found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models, token))
     if isinstance(found, Attempt):
         with correlated(found.record.correlation):
