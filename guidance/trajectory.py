@@ -72,6 +72,8 @@ class Trajectory:
         self.diagnostics = Diagnostics(detail, model.info.data_bound)
         self.calls_done = 0
         self.nfe_done = 0
+        self.finite: int | Tensor = 0
+        """Calls after which the sample was finite, counted on the device."""
         self.guided: Prediction | None = None
         """The latest guided prediction, for previews."""
         self.cost = Cost()
@@ -91,6 +93,14 @@ class Trajectory:
     def nfe_total(self) -> int:
         """Evaluations done, and what is planned of the inversion and the calls to come."""
         return max(self.nfe_done, self.inversion_nfe) + sum(call.nfe for call in self.plan.calls[self.calls_done :])
+
+    def lost_at(self) -> int | None:
+        """The step at which the sample became NaN or infinite, which it stays; None where it did not.
+
+        Waits for the device.
+        """
+        finite = int(self.finite)
+        return None if finite == self.calls_done else self.plan.calls[finite].step
 
     def run(self) -> Run:
         """Sample. Yields branches, is sent network outputs, returns the final sample (1, C, H, W)."""
@@ -116,6 +126,7 @@ class Trajectory:
             if guided.after is not None:
                 sample = sample + guided.after / self.sampler.scale(call.after)
             self.calls_done += 1
+            self.finite = self.finite + sample.isfinite().all()
             streams = noise_stream.get_state(), condition_stream.get_state()
             self._place = Place(sample, solver, began, *streams, dict(self._memory))
         return sample
@@ -133,6 +144,7 @@ class Trajectory:
         return {
             "calls_done": self.calls_done,
             "nfe_done": self.nfe_done,
+            "finite": self.finite,
             "diagnostics": self.diagnostics.state(),
             "sample": place.sample,
             "solver": {} if ended else place.solver.state(),
@@ -144,11 +156,14 @@ class Trajectory:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Before `run`: stand where the trajectory stood that told its `state`, of the same spec, model and seed."""
+        if state["sample"].shape != self.shape:
+            raise ValueError(f"a state of {tuple(state['sample'].shape)} is not of {self.shape}")
         solver, began = self._solver(), self._solver()
         solver.restore(state["solver"])
         began.restore(state["began"])
         self.diagnostics.restore(state["diagnostics"])
-        self.calls_done, self.nfe_done, self._memory = state["calls_done"], state["nfe_done"], state["memory"]
+        self.calls_done, self.nfe_done, self.finite = state["calls_done"], state["nfe_done"], state["finite"]
+        self._memory = state["memory"]
         streams = state["noise"], state["conditions"]
         self._place = Place(state["sample"], solver, began, *streams, dict(self._memory))
 

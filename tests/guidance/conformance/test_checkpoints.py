@@ -16,6 +16,7 @@ from guidance.checkpoint import Packed
 from guidance.info import solver_reasons
 from guidance.models.base import Model
 from guidance.models.stable_diffusion import StableDiffusion
+from guidance.prompted import Wanted
 from guidance.protocol import Condition, Conditions
 from guidance.registry import UNIONS, members
 from guidance.samplers import DDIM, DDPM, Euler, EulerAncestral, Heun, Sampler
@@ -54,7 +55,7 @@ def trajectory(model: Model, guidance: GuidanceSpec, sampler: Sampler) -> Trajec
     """With embeddings, which Gaussians do not read, and every number and picture."""
     shape = model.shape(model.info.width, model.info.height)
     if isinstance(model, StableDiffusion):
-        others = {told: model.encode(told) for told in guidance.wanted if not isinstance(told, int)}
+        others: dict[Wanted, Condition] = {told: model.encode(str(told)) for told in guidance.wanted}
         conditions = Conditions(model.encode("a square"), model.encode(None), others)
     else:
         cond, uncond, other = (Condition({"text": noise(9 + k, (1, 3, 4))}, model.label(k % 2).given) for k in range(3))
