@@ -45,11 +45,12 @@ def perform() -> None:
     found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models, token))
     if isinstance(found, Attempt):
         with correlated(found.record.correlation):
+            performance = Performance(runtime, found)
             try:
-                Performance(runtime, found).run()
-            except Exception:  # RQ would log it too, without saying whose it is
+                performance.run()
+            except Exception:
                 log.exception("generation failed outside of the engine")
-                raise
+                performance.fail()
     elif found:  # the bell was for others, or for later: it is heard when it rings again
         runtime.stopping.wait(PASS_ON_SECONDS)
         insist(runtime.store.ring)
@@ -106,6 +107,11 @@ class Performance:
         self.task.resumes = self.keeper.latest()
         if self.task.resumes:
             log.info("generation goes on from a checkpoint")
+
+    def fail(self) -> None:
+        """End it where the fault is ours: to try again would be to fail again."""
+        self.task.canceled.set()
+        self._finish(Outcome("failed", reason="internal", detail="it failed after sampling; see the worker's log"), [])
 
     def _sample(self) -> Outcome:
         with self.runtime.tracing.span("sample") as span:
