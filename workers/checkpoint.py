@@ -33,7 +33,8 @@ class Checkpoint:
 def label(request: GenerationRequest, model: Model) -> str:
     """What a checkpoint is one of: one with the same label may be gone on from, and the bits are the same."""
     code = VERSION, torch.__version__, diffusers.__version__
-    where = model.device.type, str(model.dtype), model.info.model_dump_json()
+    info = model.info.model_dump_json(exclude={"capabilities"})  # a set, which every process puts in its own order
+    where = model.device.type, str(model.dtype), info
     return hashlib.sha256("\n".join((*code, *where, request.model_dump_json())).encode()).hexdigest()
 
 

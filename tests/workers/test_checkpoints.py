@@ -16,8 +16,8 @@ from guidance.checkpoint import Packed
 from guidance.picture import data_url
 from guidance.protocol import Branch
 from jobs.encoding import encode
-from tests.workers.conftest import Failing, MakeTask, run_to_end, small_mixture, updates
-from tests.workers.test_engine import GUIDANCES, poison, requests
+from tests.workers.conftest import Failing, MakeTask, poison, run_to_end, small_mixture, updates
+from tests.workers.test_engine import GUIDANCES, requests
 from workers.checkpoint import Checkpoint
 from workers.engine import Engine
 from workers.task import Image, Outcome, Preview, Progress, Task
