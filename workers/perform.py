@@ -18,8 +18,9 @@ from jobs.correlation import correlated
 from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage
 from jobs.record import Usage as RecordedUsage
-from workers.checkpoint import Checkpoint, Keeper
+from workers.checkpoint import Checkpoint
 from workers.delivery import document, drawn, encoded, overview, shrunk
+from workers.keeper import Keeper
 from workers.runtime import Runtime
 from workers.tally import tally
 from workers.task import Outcome, Preview, Progress, Task, Usage

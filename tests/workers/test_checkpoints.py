@@ -116,7 +116,8 @@ def test_images_that_were_done_are_kept_and_one_that_was_lost_is_lost(model: Fai
 
 def spoiling(model: Failing) -> Any:
     """The first row of class 3 of each batch, once t is below 600 for the first time."""
-    poisoned, spoilt = poison(3, model), []
+    poisoned = poison(3, model)
+    spoilt: list[Branch] = []
 
     def fault(branches: Sequence[Branch], outputs: list[torch.Tensor]) -> None:
         for branch, output in zip(branches, outputs, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-import workers.checkpoint
+import workers.keeper
 from guidance.checkpoint import Packed
 from guidance.models.gaussians import Gaussians
 from jobs.artifacts import ArtifactStore, checkpoint_key
@@ -18,7 +18,8 @@ from jobs.record import Record, Status
 from jobs.settings import Settings
 from jobs.store import JobStore
 from tests.workers.process import LONG, create, ended, events_until, running_worker
-from workers.checkpoint import Checkpoint, Keeper
+from workers.checkpoint import Checkpoint
+from workers.keeper import Keeper
 
 pytestmark = pytest.mark.redis
 MODEL = Gaussians.pictures()
@@ -87,7 +88,7 @@ def test_one_that_cannot_be_used_is_passed_over(
     elif harm == "gone":
         artifacts.remove(key)
     else:
-        monkeypatch.setattr(workers.checkpoint, "VERSION", "0.0.0")
+        monkeypatch.setattr(workers.keeper, "VERSION", "0.0.0")
     assert found(keeper(artifacts, store, store.start(id, "two"))) is None
 
 
