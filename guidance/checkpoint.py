@@ -18,7 +18,7 @@ from torch import Tensor
 
 from guidance.memory import REMEMBERED
 
-PLAIN = (type(None), bool, int, float, str)
+PLAIN = {type(None), bool, int, float, str}
 STRUCTURE = "structure"
 
 
@@ -88,7 +88,10 @@ def _structure(value: Any, place: str, found: Found) -> Any:
         index, on_host = found[id(value)]
         return {"tensor": [index, value.device.type != "cpu", _order(on_host)]}
     if kind in (list, tuple):
-        parts = [_structure(part, f"{place}/{index}", found) for index, part in enumerate(value)]
+        if PLAIN.issuperset(map(type, value)):  # long columns of numbers, mostly
+            parts = list(value)
+        else:
+            parts = [_structure(part, f"{place}/{index}", found) for index, part in enumerate(value)]
         return parts if kind is list else {"tuple": parts}
     if kind is dict and all(type(name) is str for name in value):
         return {"dict": {name: _structure(part, f"{place}/{name}", found) for name, part in value.items()}}

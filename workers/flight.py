@@ -60,7 +60,9 @@ class Flight:
 
     def report(self) -> None:
         """Tell how far it is, when that changed."""
-        trajectories = [lane.trajectory for lane in self.lanes if not lane.lost] or [self.lanes[0].trajectory]
+        trajectories = [lane.trajectory for lane in self.lanes if not lane.lost]
+        if not trajectories:
+            return
         given_up = sum(lane.trajectory.nfe_done for lane in self.lanes if lane.lost)
         step = min(trajectory.steps_done for trajectory in trajectories)
         done = sum(lane.trajectory.nfe_done for lane in self.lanes)
