@@ -7,6 +7,7 @@ status of a job is advisory.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ class Bell(Job):
                 raise ValueError("the call is too long")
             self.serializer = JSONSerializer
             super().restore(kept)
-            function, instance, args, kwargs = self.serializer.loads(self.data)
+            function, instance, args, kwargs = json.loads(self.data)
         except Exception:  # whatever its bytes provoke
             function = None
         if function != FUNCTION or instance is not None or args or kwargs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -19,10 +20,14 @@ STORES = ("file", "s3", "gs", "az")
 class Settings(BaseSettings):
     """Times are seconds, sizes are bytes unless the description says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="GUIDEPOST_", frozen=True, extra="ignore")
+    # Errors end up in logs, and URLs hold passwords.
+    model_config = SettingsConfigDict(env_prefix="GUIDEPOST_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     redis_url: str | None = Field(
-        None, description=f"redis://, rediss:// or unix:// URL; unset: embedded in `guidepost up`, else {LOCAL_REDIS}"
+        None,
+        repr=False,
+        description=f"redis://, rediss:// or unix:// URL; unset: embedded in `guidepost up`, else {LOCAL_REDIS}; "
+        "password, authority and client certificate: docs/security.md",
     )
     data_dir: Path = Field(Path("guidepost-data"), description="folder of the embedded Redis and of local artifacts")
     artifacts_url: str | None = Field(
@@ -88,6 +93,13 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()  # processes started from other folders must mean the same one
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: str | None) -> str | None:
+        if url:
+            _insist_on_redis(url)
+        return url
+
     @field_validator("artifacts_url")
     @classmethod
     def _known_store(cls, url: str | None) -> str | None:
@@ -121,6 +133,18 @@ class Settings(BaseSettings):
     def artifacts(self) -> str:
         """The URL that artifacts are kept under."""
         return self.artifacts_url or (self.data_dir / "artifacts").as_uri()
+
+
+def _insist_on_redis(url: str) -> None:
+    """ValueError, which does not quote the URL, where it cannot be one of a Redis; nothing is connected."""
+    import redis
+
+    if re.match(r"rediss?://[^@]*[/?#].*@", url):  # the password would pass for a host
+        raise ValueError("what is special in a password must be percent-encoded: %2F is /, %23 is #, %3F is ?")
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (ValueError, TypeError, redis.RedisError):  # some quote what they found in place of a port
+        raise ValueError("the scheme, the port or the options are not those of a Redis URL") from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -43,10 +43,15 @@ def call(function: Any, *arguments: Any) -> bytes:
     return json.dumps([function, None, arguments, {}]).encode()
 
 
-def put(redis: redis.Redis, name: str, data: bytes, **fields: str | bytes) -> None:
+def put(redis: redis.Redis, name: str, data: bytes, **fields: Any) -> None:
     """A job as RQ stores one, at the end of the queue."""
-    known = {"created_at": utcformat(datetime.now(UTC)), "origin": queue.NAME, "status": "queued", "timeout": "-1"}
-    redis.hset(f"rq:job:{name}", mapping=known | {"data": data} | fields)
+    known: dict[Any, Any] = {
+        "created_at": utcformat(datetime.now(UTC)),
+        "origin": queue.NAME,
+        "status": "queued",
+        "timeout": "-1",
+    }
+    redis.hset(f"rq:job:{name}", mapping=known | {"origin": queue.NAME, "data": data} | fields)
     redis.rpush(f"rq:queue:{queue.NAME}", name)
 
 
@@ -99,7 +104,7 @@ def test_no_job_but_a_bell_is_performed_and_the_worker_goes_on(
     assert "quitting" not in errors
 
 
-def test_of_what_a_job_says_beside_its_call_nothing_is_called_sent_or_unpickled(
+def test_of_what_a_bell_says_beside_its_call_nothing_is_called_sent_or_unpickled(
     store: JobStore, tmp_path: Path
 ) -> None:
     callbacks = {f"{kind}_callback_name": "os.system" for kind in ("success", "failure", "stopped")}

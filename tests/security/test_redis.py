@@ -1,0 +1,80 @@
+"""A Redis behind TLS that knows its clients: what may connect, and how."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from jobs import queue
+from jobs.connection import AWAY, connect, connect_async, connect_blocking
+from jobs.settings import Settings
+from tests.security.conftest import Secured
+from tests.tls import Authority
+
+pytestmark = pytest.mark.redis
+
+
+def in_threads(settings: Settings) -> bool:
+    with connect(settings) as client:
+        return bool(client.ping())
+
+
+def blocking(settings: Settings) -> bool:
+    """As RQ has it."""
+    with connect_blocking(settings, 1) as client:
+        return bool(client.ping()) and queue.queue(client).count == 0
+
+
+def in_asyncio(settings: Settings) -> bool:
+    async def ping() -> bool:
+        async with connect_async(settings) as client:
+            return bool(await client.ping())
+
+    return asyncio.run(ping())
+
+
+KINDS = [in_threads, blocking, in_asyncio]
+Kind = Callable[[Settings], bool]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_connection_speaks_tls_with_a_certificate_and_a_password(secured: Secured, kind: Kind) -> None:
+    assert kind(Settings(redis_url=secured.url()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_nobody_vouches_for_is_not_told_the_password(
+    secured: Secured, kind: Kind, tmp_path: Path
+) -> None:
+    stranger = Authority(tmp_path, "stranger")
+    with pytest.raises(AWAY, match="CERTIFICATE_VERIFY_FAILED"):
+        kind(Settings(redis_url=secured.url(ssl_ca_certs=str(stranger.path))))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_certificate_of_another_name_is_refused(secured: Secured, kind: Kind) -> None:
+    with pytest.raises(AWAY, match="CERTIFICATE_VERIFY_FAILED"):
+        kind(Settings(redis_url=secured.url().replace("@localhost:", "@127.0.0.1:")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_certificate_of_its_own_nobody_comes_in(secured: Secured, kind: Kind) -> None:
+    with pytest.raises(AWAY):
+        kind(Settings(redis_url=secured.url(ssl_certfile="", ssl_keyfile="")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nor_without_the_password(secured: Secured, kind: Kind) -> None:
+    with pytest.raises(redis.AuthenticationError):
+        kind(Settings(redis_url=secured.url("wrong")))
+
+
+def test_the_service_may_not_do_what_it_does_not_need(secured: Secured) -> None:
+    with connect(Settings(redis_url=secured.url())) as client:
+        for command in (["FLUSHALL"], ["CONFIG", "GET", "dir"], ["SET", "others", "1"], ["DEBUG", "SLEEP", "0"]):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*command)
