@@ -29,7 +29,7 @@ demo: install    ## the service, real generations, a grid and a plot; stops what
 test: install clients ## the whole suite
 	$(BIN)/python -m pytest $(ARGS)
 
-fuzz: install    ## schemathesis over the whole OpenAPI document, all checks on
+fuzz: install    ## hypothesis over every parser, then schemathesis over the whole OpenAPI document
 	$(BIN)/python -m tests.service.fuzz $(ARGS)
 
 check: install   ## lint, types, floors

@@ -22,7 +22,7 @@ from service import openapi
 from service.access import Access
 from service.gateway import Gateway
 from service.middleware import PROBES, BodyLimit, Frame
-from service.pointers import problem_items
+from service.pointers import MOST_ITEMS, problem_items
 from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
 from service.rates import Rates
 from service.routes import (
@@ -101,7 +101,8 @@ async def _invalid(request: Request, error: Any) -> Response:
         detail = f"Content-Type = {given}: send application/json"
         return respond(request, Refusal(415, "unsupported_media_type", detail))
     items = problem_items(error.errors(), error.body)
-    return respond(request, Refusal(422, "invalid_request", summed_up(items), errors=items))
+    detail = summed_up(items, len(error.errors()) if len(items) == MOST_ITEMS else 0)
+    return respond(request, Refusal(422, "invalid_request", detail, errors=items))
 
 
 async def _http(request: Request, error: Any) -> Response:

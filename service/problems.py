@@ -114,9 +114,9 @@ def invalid(code: str, detail: str, *, pointer: str, location: Literal["body", "
     return Refusal(422, "invalid_request", detail, errors=[item])
 
 
-def summed_up(errors: Sequence[ProblemItem]) -> str:
-    """A detail for several errors: the first one, and how many more there are."""
-    more = len(errors) - 1
+def summed_up(errors: Sequence[ProblemItem], total: int = 0) -> str:
+    """A detail for several errors: the first one, and how many more there are; `total` where not all are named."""
+    more = max(len(errors), total) - 1
     return errors[0].detail + (f" (and {more} more)" if more else "")
 
 

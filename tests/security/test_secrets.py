@@ -114,12 +114,11 @@ def work(left: Left, client: httpx.Client, connection: redis.Redis, hook: str) -
     left.keep(client.get("/v1/models", headers={"Authorization": f"Basic {SECRET}"}))
     spoil(connection, job["id"])
     left.keep(client.get(job["links"]["self"], headers=mine))
-    path: str = job["links"]["self"]
-    return path
+    return str(job["links"]["self"])
 
 
 def everything(connection: redis.Redis) -> bytes:
-    readers: dict[bytes, Any] = {
+    readers: dict[Any, Any] = {
         b"string": connection.get,
         b"hash": connection.hgetall,
         b"set": connection.smembers,
