@@ -40,7 +40,7 @@ LONGEST_CALL = 256
 """Bytes of a call as it is stored, compressed; ours has about 60."""
 KEPT_SECONDS = 30
 """How long RQ keeps its own entry of a job that ended, for `rq info`."""
-KEPT_FAILED_SECONDS = 86_400
+KEPT_FAILED_SECONDS = 3600
 NO_TIMEOUT = -1
 POLL_SECONDS = 1
 """How long a listening thread may take to notice that it should stop."""
