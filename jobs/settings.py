@@ -129,6 +129,11 @@ class Settings(BaseSettings):
         return self.open or _is_loopback(self.host)
 
     @property
+    def names(self) -> frozenset[str] | None:
+        """The public names under which who needs no key may ask; None: any."""
+        return None if self.open else frozenset({urlsplit(self.public_url or "").hostname or ""})
+
+    @property
     def redis(self) -> str:
         """The URL to connect to."""
         return self.redis_url or LOCAL_REDIS

@@ -66,7 +66,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
     app.add_middleware(
-        Access, keys=gateway.keys, rates=Rates(gateway.redis), needs_no_key=gateway.settings.needs_no_key
+        Access,
+        keys=gateway.keys,
+        rates=Rates(gateway.redis),
+        needs_no_key=gateway.settings.needs_no_key,
+        names=gateway.settings.names,
     )
     app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
     for error, handler in HANDLERS.items():

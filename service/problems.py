@@ -34,6 +34,8 @@ TITLES = {
     "queue_full": "The queue is full",
     "redis_away": "The queue cannot be reached",
     "storage_away": "The images cannot be reached",
+    "foreign_host": "The service is not known under this name",
+    "body_too_slow": "The request body takes too long",
     "body_too_large": "The request body is too large",
     "not_ready": "Not there yet",
     "expired": "No longer kept",
