@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from jobs.connection import AWAY
 from service.pointers import shown
 from service.problems import Refusal, redis_away, respond
 from service.rates import Rates
+
+log = logging.getLogger(__name__)
 
 OPEN = frozenset({"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
 REALM = 'Bearer realm="guidepost"'
@@ -109,7 +112,8 @@ class Access:
         except Refusal as refusal:
             await respond(request, refusal)(scope, receive, send)
             return
-        except AWAY:
+        except AWAY as error:
+            log.warning("Redis is away: %s", error)
             await respond(request, redis_away())(scope, receive, send)
             return
         request.state.key, request.state.tenant = key, key.tenant if key else ""

@@ -131,6 +131,7 @@ def _allowed(request: Request, found: str) -> str:
 
 
 async def _redis_away(request: Request, error: Any) -> Response:
+    log.warning("Redis is away: %s", error)
     detail = "Redis cannot be reached"
     if request.method == "POST":
         detail += "; should the connection have broken while it answered, this request may have been accepted"

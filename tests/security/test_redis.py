@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import redis
+from starlette.testclient import TestClient
 
 from jobs import queue
 from jobs.connection import AWAY, connect, connect_async, connect_blocking
 from jobs.settings import Settings
+from service.app import create_app
 from tests.security.conftest import Secured
 from tests.tls import Authority
+from workers import perform
 
 pytestmark = pytest.mark.redis
 
@@ -34,7 +39,11 @@ def in_asyncio(settings: Settings) -> bool:
         async with connect_async(settings) as client:
             return bool(await client.ping())
 
-    return asyncio.run(ping())
+    try:
+        return asyncio.run(ping())
+    finally:
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            gc.collect()  # redis-py leaves a connection that failed to be closed by its loop, which is gone
 
 
 KINDS = [in_threads, blocking, in_asyncio]
@@ -78,3 +87,22 @@ def test_the_service_may_not_do_what_it_does_not_need(secured: Secured) -> None:
         for command in (["FLUSHALL"], ["CONFIG", "GET", "dir"], ["SET", "others", "1"], ["DEBUG", "SLEEP", "0"]):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 client.execute_command(*command)
+
+
+def test_a_gateway_that_is_not_let_in_says_why_in_its_log_alone(
+    secured: Secured, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = TestClient(create_app(Settings(redis_url=secured.url("hunter3")))).get("/v1/generations")
+    assert answer.status_code == 503 and "password" not in answer.text
+    assert "Redis is away: invalid username-password pair" in caplog.text
+    assert "hunter3" not in caplog.text
+
+
+def test_a_worker_that_is_not_let_in_waits_and_says_why_once(
+    secured: Secured, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(perform, "REDIS_RETRY_SECONDS", 0)
+    wrong, right = (Settings(redis_url=secured.url(*password)) for password in (["hunter3"], []))
+    tries = iter([wrong, wrong, right])
+    assert perform.insist(lambda: in_threads(next(tries)))
+    assert caplog.text.count("Redis is away: invalid username-password pair") == 1
