@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     def _known_store(cls, url: str | None) -> str | None:
         scheme = urlsplit(url or "file:").scheme
         if scheme not in STORES:
-            raise ValueError(f"{url} must begin with one of {', '.join(f'{name}:' for name in STORES)}")
+            raise ValueError(f"it must begin with one of {', '.join(f'{name}:' for name in STORES)}")
         return url
 
     @field_validator("webhook_allow")

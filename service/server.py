@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 20.0
 """From a connection, or the first byte of its next request, to the end of the header fields. uvicorn itself waits for
-ever, so that connections which say nothing would use up those there can be. Its bound on their size is 64 KiB."""
+ever, so that connections which say nothing would use up those there can be. Its bound on their size is 16 KiB."""
 
 
 def config(app: Any) -> uvicorn.Config:

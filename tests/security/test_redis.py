@@ -16,7 +16,7 @@ from jobs import queue
 from jobs.connection import AWAY, connect, connect_async, connect_blocking
 from jobs.settings import Settings
 from service.app import create_app
-from tests.security.conftest import Secured
+from tests.security.conftest import MAY, USER, Secured
 from tests.tls import Authority
 from workers import perform
 
@@ -46,6 +46,7 @@ def in_asyncio(settings: Settings) -> bool:
             gc.collect()  # redis-py leaves a connection that failed to be closed by its loop, which is gone
 
 
+ROOT = Path(__file__).parents[2]
 KINDS = [in_threads, blocking, in_asyncio]
 Kind = Callable[[Settings], bool]
 
@@ -106,3 +107,7 @@ def test_a_worker_that_is_not_let_in_waits_and_says_why_once(
     tries = iter([wrong, wrong, right])
     assert perform.insist(lambda: in_threads(next(tries)))
     assert caplog.text.count("Redis is away: invalid username-password pair") == 1
+
+
+def test_the_rights_that_the_page_names_are_those_that_are_tested() -> None:
+    assert f"ACL SETUSER {USER} on >PASSWORD {MAY}\n" in (ROOT / "docs" / "security.md").read_text()
