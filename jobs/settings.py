@@ -145,15 +145,16 @@ class Settings(BaseSettings):
 
 
 def _insist_on_redis(url: str) -> None:
-    """ValueError, which does not quote the URL, where it cannot be one of a Redis; nothing is connected."""
-    import redis
-
+    """ValueError, which does not quote the URL, where it cannot be one of a Redis; its options are looked at later."""
     if re.match(r"rediss?://[^@]*[/?#].*@", url):  # the password would pass for a host
         raise ValueError("what is special in a password must be percent-encoded: %2F is /, %23 is #, %3F is ?")
     try:
-        redis.ConnectionPool.from_url(url).make_connection()
-    except (ValueError, TypeError, redis.RedisError):  # some quote what they found in place of a port
-        raise ValueError("the scheme, the port or the options are not those of a Redis URL") from None
+        parts = urlsplit(url)
+        readable = parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
+    except ValueError:  # it quotes what stands in place of a port
+        readable = False
+    if not readable:
+        raise ValueError("the scheme or the port is not one of a Redis URL")
 
 
 def _is_loopback(host: str) -> bool:

@@ -46,9 +46,8 @@ def test_a_store_of_another_kind_is_refused_at_the_start(url: str) -> None:
         ("redis://:12/hunter2@host", "percent-encoded"),
         ("hunter2", "scheme"),
         ("redis://host:hunter2", "port"),
-        ("rediss://:hunter2@host?ssl_ca_cert=ca.pem", "options"),
-        ("redis://:hunter2@host?ssl_ca_certs=ca.pem", "options"),
-        ("rediss://:hunter2@host?ssl_cert_reqs=hunter2", "options"),
+        ("redis://:hunter2@host:hunter3", "port"),
+        ("redis://[hunter2", "port"),
     ],
 )
 def test_a_redis_url_that_cannot_be_read_is_refused_without_quoting_it(url: str, reason: str) -> None:

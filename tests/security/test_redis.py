@@ -83,6 +83,21 @@ def test_nor_without_the_password(secured: Secured, kind: Kind) -> None:
         kind(Settings(redis_url=secured.url("wrong")))
 
 
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("rediss://:hunter2@host?ssl_ca_cert=ca.pem", "ssl_ca_cert"),
+        ("redis://:hunter2@host?ssl_ca_certs=ca.pem", "ssl_ca_certs"),
+        ("rediss://:hunter2@host?ssl_cert_reqs=perhaps", "perhaps"),
+        ("redis://:hunter2@host?db=first", "db"),
+    ],
+)
+def test_an_option_that_there_is_not_is_named_before_anything_is_connected(url: str, named: str) -> None:
+    with pytest.raises(ValueError, match=f"GUIDEPOST_REDIS_URL: .*{named}") as refused:
+        connect(Settings(redis_url=url))
+    assert "hunter2" not in str(refused.value)
+
+
 def test_the_service_may_not_do_what_it_does_not_need(secured: Secured) -> None:
     with connect(Settings(redis_url=secured.url())) as client:
         for command in (["FLUSHALL"], ["CONFIG", "GET", "dir"], ["SET", "others", "1"], ["DEBUG", "SLEEP", "0"]):
