@@ -6,6 +6,7 @@ The engine never waits for Redis: it reads flags that this thread sets.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 
@@ -60,9 +61,9 @@ class Watch:
             return
         settings, totals = self.runtime.settings, self.runtime.engine.batcher.totals
         device = str(next(iter(self.runtime.engine.models.values())).device)
-        info = {"device": device, "concurrency": settings.concurrency, "max_batch_rows": settings.max_batch_rows}
+        info = {"host": socket.gethostname(), "device": device, "concurrency": settings.concurrency}
         speed = totals.rows / totals.seconds if totals.seconds else 0.0
-        info |= {"forwards": totals.forwards, "rows": totals.rows, "evaluations_per_second": speed}
+        info |= {"max_batch_rows": settings.max_batch_rows, "forwards": totals.forwards, "rows": totals.rows, "evaluations_per_second": speed}
         self.presence.renew(self._models, info)
         self._renewed = now
 
