@@ -18,6 +18,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
+from jobs.ids import is_id
+
 if TYPE_CHECKING:
     from obstore.store import BackoffConfig, ClientConfig, RetryConfig
 
@@ -33,19 +35,22 @@ LINK_SECONDS = 300
 """How long a link to stored bytes works."""
 
 
-def image_key(id: str, index: int, format: str = "png") -> str:
-    """Where image `index` of generation `id` is kept; `format` is png, webp or jpeg."""
-    return f"{prefix(id)}/images/{index}.{format}"
+def image_key(id: str, attempt: int, index: int, format: str = "png") -> str:
+    """Where image `index` of generation `id` is kept; `format` is png, webp or jpeg.
+
+    Each attempt has a place of its own, as for all that an attempt keeps: one that is over writes over nothing.
+    """
+    return f"{prefix(id)}/{attempt}/images/{index}.{format}"
 
 
-def diagnostics_key(id: str) -> str:
+def diagnostics_key(id: str, attempt: int) -> str:
     """Where the per-step columns of generation `id` are kept."""
-    return f"{prefix(id)}/diagnostics.json"
+    return f"{prefix(id)}/{attempt}/diagnostics.json"
 
 
-def picture_key(id: str, index: int, name: str) -> str:
+def picture_key(id: str, attempt: int, index: int, name: str) -> str:
     """Where the picture `name` of image `index`'s diagnostics is kept."""
-    return f"{prefix(id)}/diagnostics/{index}/{name}.png"
+    return f"{prefix(id)}/{attempt}/diagnostics/{index}/{name}.png"
 
 
 def sheet_key(id: str, format: str) -> str:
@@ -53,9 +58,12 @@ def sheet_key(id: str, format: str) -> str:
     return f"{prefix(id)}/sheet.{format}"
 
 
+ROOT = "generations"
+
+
 def prefix(id: str) -> str:
     """What every key of generation, or comparison, `id` begins with."""
-    return f"generations/{id}"
+    return f"{ROOT}/{id}"
 
 
 class StorageAway(Exception):
@@ -98,6 +106,12 @@ class ArtifactStore:
             keys = [found["path"] for listed in obstore.list(self._store, prefix) for found in listed]
             obstore.delete(self._store, keys)
 
+    def owners(self) -> list[str]:
+        """The ids of all generations and comparisons that anything is kept of."""
+        with _away():
+            folders = obstore.list_with_delimiter(self._store, ROOT)["common_prefixes"]
+            return [id for id in (folder.rpartition("/")[2] for folder in folders) if is_id(id)]
+
     def link(self, key: str, method: Literal["GET", "HEAD"] = "GET") -> str | None:
         """A URL under which anybody may read this key for LINK_SECONDS; None where the store makes none."""
         with _away():
@@ -126,7 +140,7 @@ def _open(url: str, patience: float) -> ObjectStore:
         return from_url(url, client_options=_client(), retry_config=_retries(patience))
     folder = Path(unquote(parts.path))
     folder.mkdir(parents=True, exist_ok=True)
-    return LocalStore(folder)
+    return LocalStore(folder, automatic_cleanup=True)  # of folders that hold nothing any more
 
 
 def _client() -> ClientConfig:

@@ -22,6 +22,14 @@ LOAD = "guidepost:load"
 """Hash: generations and network evaluations that wait."""
 DELIVERIES = "guidepost:deliveries"
 """Sorted set of the ids whose webhook is yet to be delivered, by when that is tried next."""
+LEASES = "guidepost:leases"
+"""Sorted set of the ids that run, by when their worker counts as lost unless it says that it lives."""
+HELD = "guidepost:held"
+"""Prefix. Set: the ids that one worker runs."""
+TURNS = "guidepost:turns"
+"""Hash: the clock of each priority, and by priority and tenant the turn of what is asked for next."""
+ROUNDS = "guidepost:rounds"
+"""Hash: when leases were last looked at, and until when nobody counts as lost."""
 COMPARISON = "guidepost:comparison"
 """Prefix. Hash: the record of one comparison."""
 COMPARISONS = "guidepost:comparisons"
@@ -34,8 +42,6 @@ API_KEYS_USED = "guidepost:api_keys:used"
 """Hash: when each API key was used last, in seconds since 1970."""
 RATE = "guidepost:rate"
 """Prefix. List: when the latest requests of one API key came."""
-HOUSEKEEPER = "guidepost:housekeeper"
-"""String with a time to live: held by the one gateway that tidies up."""
 
 
 def generation(id: str) -> str:
@@ -76,6 +82,11 @@ def signing(tenant: str) -> str:
 def worker(id: str) -> str:
     """String with a time to live: what one worker says of itself."""
     return f"guidepost:worker:{id}"
+
+
+def round(name: str) -> str:
+    """String with a time to live: held by the one process that does this round."""
+    return f"guidepost:round:{name}"
 
 
 def quota(tenant: str) -> str:

@@ -129,7 +129,7 @@ class QuotaExceeded(Exception):
 
 
 DONE, REPEATED, FULL, TOO_MANY, SPENT = range(1, 6)
-"""What `transition.lua` answers to the creation of generations."""
+"""What the script of `jobs.transitions` answers to the creation of generations."""
 
 
 def insist_on_done(answer: Sequence[Any]) -> None:

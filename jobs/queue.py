@@ -25,7 +25,7 @@ NAME = "guidepost"
 FUNCTION = "workers.perform.perform"
 KEPT_SECONDS = 30
 """How long RQ keeps its own entry of a job that ended, for `rq info`."""
-KEPT_FAILED_SECONDS = 86_400
+KEPT_FAILED_SECONDS = 3600
 NO_TIMEOUT = -1
 POLL_SECONDS = 1
 """How long a listening thread may take to notice that it should stop."""

@@ -81,6 +81,8 @@ class Record(BaseModel):
     expires_at: datetime | None = None
     """From when on the stored bytes are no longer given out, and may be removed."""
     attempts: int = 0
+    losses: int = 0
+    """Attempts whose worker fell silent."""
     worker: str | None = None
     crew: str = ""
     """The models that one worker must serve to run it, a line each."""

@@ -64,7 +64,11 @@ class Settings(BaseSettings):
     idempotency_seconds: int = Field(86_400, ge=1, description="how long an Idempotency-Key is remembered")
     run_seconds: float = Field(3600.0, gt=0, description="how long a generation may run before it fails")
     housekeeping_seconds: float = Field(1.0, gt=0, description="how often deadlines and expired bytes are looked for")
-    lease_seconds: float = Field(10.0, gt=0, description="a worker that is silent for so long counts as gone")
+    lease_seconds: float = Field(10.0, gt=0, description="a worker that is silent for so long counts as lost")
+    max_attempts: int = Field(3, ge=1, description="workers that one generation may lose before it fails")
+    drain_seconds: float = Field(
+        15.0, ge=0, description="for which a worker that is asked to end goes on; what then runs goes to another"
+    )
     step_event_seconds: float = Field(0.05, ge=0, description="least time between two step events of one generation")
     heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
     webhook_allow: str = Field(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +11,12 @@ import redis
 from redis.client import Pipeline
 
 from jobs import keys, queue
-from jobs.attempt import Attempt
+from jobs.attempt import Attempt, new_token
 from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
 from jobs.order import ANYONE, Order, Parent, Repeated, Terms, insist_on_done
-from jobs.record import TERMINAL, Failure, Record, Status, StoredImage, Usage
+from jobs.record import TERMINAL, Record, Status
+from jobs.reports import Reports
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
 from jobs.transitions import Transitions
@@ -39,8 +38,8 @@ class Load:
     evaluations: int
 
 
-class JobStore:
-    """For threads. Every change is one atomic step of `transition.lua`, which also appends the event."""
+class JobStore(Reports):
+    """For threads. Every change is one atomic step of a script, which also appends the event."""
 
     def __init__(self, connection: redis.Redis, settings: Settings) -> None:
         self.redis = connection
@@ -151,94 +150,30 @@ class JobStore:
 
     # What a worker does
 
-    def claim(self, worker: str, models: Iterable[str]) -> Attempt | int:
-        """Begin an attempt at the first in line that needs no more than `models`; else how many wait for others."""
-        token, serves = secrets.token_hex(8), list(models)
+    def claim(self, worker: str, models: Iterable[str], token: str | None = None) -> Attempt | int:
+        """Begin an attempt at the first in line that needs no more than `models`, and that may join what runs here.
+
+        Else how many wait, for other workers or for later. Asked twice with one token it begins one attempt.
+        """
+        token, serves = token or new_token(), list(models)
         done, *answer = self._step("claim", "", token, serves=serves, fields={"worker": worker})
         return Attempt.begun(token, answer) if done else int(answer[0])
 
     def start(self, id: str, worker: str) -> Attempt | None:
         """Begin an attempt at this one; None when it does not wait (it ended, runs, or is unknown)."""
-        done, *answer = self._step("start", id, token := secrets.token_hex(8), fields={"worker": worker})
+        done, *answer = self._step("start", id, token := new_token(), fields={"worker": worker})
         return Attempt.begun(token, answer) if done else None
 
-    def ring(self) -> None:
-        """Wake one more worker: something waits that the one who looked does not serve."""
+    def ring(self, times: int = 1) -> None:
+        """Wake as many workers: something waits that nobody has heard of, or that who looked may not have."""
         with self.redis.pipeline(transaction=True) as pipeline:
-            queue.ring(pipeline, self._queue, new_id())
+            for _ in range(times):
+                queue.ring(pipeline, self._queue, new_id())
             pipeline.execute()
 
-    def progress(
-        self, id: str, token: str, *, step: int, steps: int, nfe_done: int, nfe_total: int, **more: Any
-    ) -> bool:
-        """Note how far it is, with a `step` event that carries `more` too. False: stop, the attempt is over.
-
-        Events closer together than `step_event_seconds` are left out, except for the last step's.
-        """
-        numbers = {"step": step, "steps": steps, "nfe_done": nfe_done, "nfe_total": nfe_total}
-        fields = {name: str(number) for name, number in numbers.items()}
-        data = json.dumps({**numbers, **more})
-        return bool(self._step("progress", id, token, fields=fields, data=data, last=step >= steps)[0])
-
-    def event(self, id: str, token: str, type: str, data: Mapping[str, Any]) -> bool:
-        """Append a `preview` event. False: stop, the attempt is over."""
-        return bool(self._step("event", id, token, type=type, data=json.dumps(data))[0])
-
-    def show(self, id: str, token: str, images: Sequence[StoredImage]) -> bool:
-        """Let clients see the images stored so far, with an `image` event for the last. False: the attempt is over."""
-        fields = {"images": json.dumps([image.model_dump() for image in images])}
-        data = json.dumps({"index": images[-1].index, "seed": images[-1].seed})
-        return bool(self._step("event", id, token, type="image", data=data, fields=fields)[0])
-
-    def finish(
-        self,
-        id: str,
-        token: str,
-        status: Status,
-        *,
-        reason: str | None = None,
-        images: Iterable[StoredImage] = (),
-        diagnostics: Mapping[str, Any] | None = None,
-        usage: Usage | None = None,
-        error: Failure | None = None,
-        totals: Mapping[str, float] | None = None,
-    ) -> bool:
-        """End it for good. True: the record says so (also when this very report had arrived before).
-
-        `diagnostics` is the summary that the job shows; the columns belong in the artifact. `totals` are added to
-        those of the service (`jobs.totals`), once.
-        """
-        if status not in TERMINAL:
-            raise ValueError(f"status = {status}: only {', '.join(sorted(TERMINAL))} end a generation")
-        fields = {"images": json.dumps([image.model_dump() for image in images])}
-        if diagnostics is not None:
-            fields["diagnostics"] = json.dumps(diagnostics)
-        counters = dict(totals or {})
-        if usage is not None:
-            fields["usage"] = usage.model_dump_json()
-            counters["nfe"] = usage.nfe
-        if error is not None:
-            fields["error"] = error.model_dump_json()
-            counters[f"error:{error.code}"] = 1
-        return bool(self._step("finish", id, token, status=status, fields=fields, counters=counters, reason=reason)[0])
-
-    def canceling(self, ids: Sequence[str]) -> set[str]:
-        """Which of these were asked to cancel; one round trip."""
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for id in ids:
-                pipeline.hexists(keys.generation(id), "cancel_requested")
-            return {id for id, asked in zip(ids, pipeline.execute(), strict=True) if asked}
-
-    def hand_back(self, id: str, token: str, reason: str = "shutdown") -> bool:
-        """Put a running generation back in the queue, for another worker. False when the attempt was over already."""
-        record = self.get(id)
-        if record is None:
-            return False
-        with self.redis.pipeline(transaction=True) as pipeline:
-            # Queued in the same transaction, so that it cannot be lost; without effect if the step is refused.
-            queue.ring(pipeline, self._queue, f"{id}-{record.attempts + 1}")
-            self._step("hand_back", id, token, reason=reason, client=pipeline)
-            return bool(pipeline.execute()[-1][0])
+    def unheard(self) -> int:
+        """How many wait for whom no bell is left: they got lost with a worker that had just heard them."""
+        return max(0, self.load().generations - int(self._queue.count))
 
     # How
 

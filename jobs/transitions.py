@@ -13,7 +13,8 @@ from redis.commands.core import Script
 from jobs import keys
 from jobs.settings import Settings
 
-TRANSITION = Path(__file__).with_name("transition.lua").read_text()
+FOLDER = Path(__file__).with_name("transition")
+TRANSITION = "\n".join(part.read_text() for part in sorted(FOLDER.glob("*.lua")))
 KEYS = [
     keys.GENERATION,
     keys.EVENTS,
@@ -24,12 +25,16 @@ KEYS = [
     keys.STORED,
     keys.LOAD,
     keys.DELIVERIES,
+    keys.LEASES,
+    keys.HELD,
+    keys.TURNS,
+    keys.ROUNDS,
 ]
 """Of the script, in its order."""
 
 
 class Transitions:
-    """Calls `transition.lua`, which says what each operation does and answers."""
+    """Calls the script, which says what each operation does and answers."""
 
     def __init__(self, connection: redis.Redis, settings: Settings) -> None:
         self._script: Script = connection.register_script(TRANSITION)
@@ -38,6 +43,9 @@ class Transitions:
             "result_ttl": settings.result_ttl_seconds,
             "record_ttl": max(settings.record_ttl_seconds, settings.result_ttl_seconds),
             "step_event": settings.step_event_seconds,
+            "lease": settings.lease_seconds,
+            "max_attempts": settings.max_attempts,
+            "suspected": max(1, settings.max_attempts - 1),
         }
 
     def __call__(

@@ -12,6 +12,9 @@ from jobs.ids import made_at
 from jobs.order import PRIORITIES
 from jobs.record import Status
 
+SPAN = 2**43
+"""Between the first place of one priority and that of the next, as in `transition/2-line.lua`."""
+
 
 def waiting(connection: redis.Redis) -> dict[tuple[str, str], int]:
     """How many generations wait, by the models that one worker must serve (joined by +) and by priority."""
@@ -19,7 +22,7 @@ def waiting(connection: redis.Redis) -> dict[tuple[str, str], int]:
     lines = [(crew, rank) for crew in crews for rank in range(len(PRIORITIES))]
     with connection.pipeline(transaction=False) as pipeline:
         for crew, rank in lines:
-            pipeline.zcount(keys.waiting(crew), rank, rank)
+            pipeline.zcount(keys.waiting(crew), rank * SPAN, f"({(rank + 1) * SPAN}")
         counts = pipeline.execute()
     named = [("+".join(crew.splitlines()), PRIORITIES[rank]) for crew, rank in lines]
     return dict(zip(named, counts, strict=True))

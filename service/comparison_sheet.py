@@ -63,7 +63,7 @@ def _tiles(record: Record, artifacts: ArtifactStore) -> list[Tile]:
         return [Tile(None, _note(record))] * record.request.n
     tiles = []
     for image in record.images:
-        data = artifacts.get(image_key(record.id, image.index, image.format))
+        data = artifacts.get(image_key(record.id, record.attempts, image.index, image.format))
         if data is None:
             raise expired(f"image {image.index} of generation {record.id}")
         tiles.append(Tile(data))

@@ -134,6 +134,8 @@ class Engine:
         for flight in list(self._flights):
             if flight.task.canceled.is_set():
                 self._end(flight, Outcome("canceled", reason="user"))
+            elif flight.task.released.is_set():
+                self._end(flight, Outcome("released"))
             elif flight.task.deadline is not None and now > flight.task.deadline:
                 self._end(flight, Outcome("failed", reason="deadline", detail="the time allowed for running is over"))
 

@@ -12,9 +12,9 @@ from queue import Empty
 from typing import Any, TypeVar
 
 from jobs.artifacts import StorageAway, diagnostics_key, image_key, picture_key
-from jobs.attempt import Attempt
+from jobs.attempt import Attempt, new_token
 from jobs.connection import AWAY
-from jobs.correlation import correlated, current
+from jobs.correlation import correlated
 from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage
 from jobs.record import Usage as RecordedUsage
@@ -37,8 +37,8 @@ PREVIEW_PIXELS = 256
 
 def perform() -> None:
     """Run the first generation in line, if any; its record says how it ended. In a thread of a worker process."""
-    runtime = Runtime.current
-    found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models))
+    runtime, token = Runtime.current, new_token()
+    found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models, token))
     if isinstance(found, Attempt):
         with correlated(found.record.correlation):
             try:
@@ -46,7 +46,7 @@ def perform() -> None:
             except Exception:  # RQ would log it too, without saying whose it is
                 log.exception("generation failed outside of the engine")
                 raise
-    elif found:  # the bell was for others: they hear it when it rings again
+    elif found:  # the bell was for others, or for later: it is heard when it rings again
         runtime.stopping.wait(PASS_ON_SECONDS)
         insist(runtime.store.ring)
 
@@ -67,6 +67,8 @@ class Performance:
         self.runtime, self.id, self.attempt = runtime, attempt.id, attempt
         self.store, self.token = runtime.store, attempt.token
         self.began = time.monotonic()
+        deadline = self.began + runtime.settings.run_seconds
+        self.task = Task(attempt.id, attempt.request, deadline, attempt.record.correlation.labels)
 
     def run(self) -> None:
         record = self.attempt.record
@@ -75,25 +77,26 @@ class Performance:
         log.info("generation started", extra=said)
         if attempt == 1 and record.started_at is not None:  # when it was handed back is not on record
             self.runtime.tracing.past("generation queue", origin, record.created_at, record.started_at)
-        with self.runtime.tracing.span("generation run", origin) as span:
+        with self.runtime.tracing.span("generation run", origin) as span, self.runtime.in_flight(self.token, self.task):
             span.set(generation_id=self.id, model=model, attempt=attempt)
             outcome = self._sample()
-            outcome, images = self._store(outcome)
-            recorded = self._finish(outcome, images)
+            if outcome.status == "released":
+                recorded = insist(lambda: self.store.hand_back(self.id, self.token))
+            else:
+                outcome, images = self._store(outcome)
+                recorded = self._finish(outcome, images)
             span.set(status=outcome.status, reason=outcome.reason)
             if outcome.status == "failed":
                 span.fail(outcome.reason or "internal")
         self._say_end(outcome, recorded)
 
     def _sample(self) -> Outcome:
-        deadline = time.monotonic() + self.runtime.settings.run_seconds
-        task = Task(self.id, self.attempt.request, deadline, current().labels)
-        with self.runtime.tracing.span("sample") as span, self.runtime.in_flight(task):
-            self.runtime.engine.submit(task)
-            outcome = self._follow(task)
+        with self.runtime.tracing.span("sample") as span:
+            self.runtime.engine.submit(self.task)
+            outcome = self._follow()
             usage = outcome.usage or Usage(0, 0.0, 0.0)
             span.set(evaluations=usage.nfe, mean_batch_rows=usage.mean_batch_rows)
-            span.set(steps=task.request.sampler.steps, images=task.request.n)
+            span.set(steps=self.task.request.sampler.steps, images=self.task.request.n)
         return outcome
 
     def _say_end(self, outcome: Outcome, recorded: bool) -> None:
@@ -105,30 +108,30 @@ class Performance:
         else:
             log.warning("generation ended after its attempt was over: without effect", extra=extra)
 
-    def _follow(self, task: Task) -> Outcome:
+    def _follow(self) -> Outcome:
         while True:
-            updates = self._pending(task)
+            updates = self._pending()
             latest = [update for update in updates if isinstance(update, Progress)][-1:]
             for update in (*latest, *(update for update in updates if not isinstance(update, Progress))):
                 if isinstance(update, Outcome):
                     return update
-                self._report(update, task)
+                self._report(update)
 
-    def _pending(self, task: Task) -> list[Progress | Preview | Outcome]:
+    def _pending(self) -> list[Progress | Preview | Outcome]:
         """Wait for an update; take all there are."""
-        updates = [task.updates.get()]
+        updates = [self.task.updates.get()]
         try:
             while True:
-                updates.append(task.updates.get_nowait())
+                updates.append(self.task.updates.get_nowait())
         except Empty:
             return updates
 
-    def _report(self, update: Progress | Preview, task: Task) -> None:
+    def _report(self, update: Progress | Preview) -> None:
         """Send a report that may be missed. Refused means that the attempt is over: stop sampling."""
         send = self._progress if isinstance(update, Progress) else self._preview
         try:
             if not send(update):  # type: ignore[arg-type]
-                task.canceled.set()
+                self.task.canceled.set()
         except AWAY:
             log.debug("a report of %s was missed", self.id)
 
@@ -184,15 +187,15 @@ class Performance:
         pictures = drawn(outcome, request)
         for index, sheets in pictures.items():
             for sheet in sheets:
-                artifacts.put(picture_key(self.id, index, sheet.name), sheet.data)
+                artifacts.put(picture_key(self.id, self.attempt.number, index, sheet.name), sheet.data)
         if (written := document(outcome, request, pictures)) is not None:
-            artifacts.put(diagnostics_key(self.id), json.dumps(written).encode())
+            artifacts.put(diagnostics_key(self.id, self.attempt.number), json.dumps(written).encode())
 
     def _store_images(self, outcome: Outcome) -> list[StoredImage]:
         request = self.attempt.request
         format, stored = request.output.format, []
         for image in (encoded(image, request) for image in outcome.images):
-            self.runtime.artifacts.put(image_key(self.id, image.index, format), image.data)
+            self.runtime.artifacts.put(image_key(self.id, self.attempt.number, image.index, format), image.data)
             stored.append(
                 StoredImage(
                     index=image.index,

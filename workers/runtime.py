@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,8 @@ class Runtime:
 
     def __init__(self, settings: Settings, models: Mapping[str, Model]) -> None:
         self.settings = settings
-        self.worker_id = f"{socket.gethostname()}-{os.getpid()}"
+        # In a container that is restarted, host and pid are the same again, and its predecessor may hold work.
+        self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self.redis = connect(settings)
         self.store = JobStore(self.redis, settings)
         self.artifacts = ArtifactStore(settings.artifacts, settings.artifacts_retry_seconds)
@@ -37,17 +39,22 @@ class Runtime:
         self._lock = threading.Lock()
 
     @contextmanager
-    def in_flight(self, task: Task) -> Iterator[None]:
-        """Keep a task where the watch can flag it."""
+    def in_flight(self, token: str, task: Task) -> Iterator[None]:
+        """Keep the task of an attempt where the watch finds it: its lease is renewed as long as it is here."""
         with self._lock:
-            self._tasks[task.id] = task
+            self._tasks[token] = task
         try:
             yield
         finally:
             with self._lock:
-                del self._tasks[task.id]
+                del self._tasks[token]
 
     def tasks(self) -> dict[str, Task]:
-        """The tasks in flight, by generation id."""
+        """The tasks in flight, by the tokens of their attempts."""
         with self._lock:
             return dict(self._tasks)
+
+    def release(self) -> None:
+        """Let go of all that runs; whoever follows it hands it back."""
+        for task in self.tasks().values():
+            task.released.set()

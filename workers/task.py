@@ -60,9 +60,9 @@ class Usage:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The end of a request. `reason` and `detail` say why it did not succeed."""
+    """The end of a request in this process. `reason` and `detail` say why it did not succeed."""
 
-    status: Literal["succeeded", "failed", "canceled"]
+    status: Literal["succeeded", "failed", "canceled", "released"]
     images: tuple[Image, ...] = ()
     usage: Usage | None = None
     reason: str | None = None
@@ -81,3 +81,5 @@ class Task:
     """What log lines about it carry."""
     updates: SimpleQueue[Progress | Preview | Outcome] = field(default_factory=SimpleQueue)
     canceled: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+    """Set when this process has to leave."""

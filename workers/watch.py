@@ -1,4 +1,4 @@
-"""The watch of a worker process: renews its lease and brings cancellations in, on a thread and connection of its own.
+"""The watch of a worker process: renews leases and brings cancellations in, on a thread and connection of its own.
 
 The engine never waits for Redis: it reads flags that this thread sets.
 """
@@ -9,10 +9,11 @@ import logging
 import socket
 import threading
 import time
+from typing import Any
 
 from jobs.connection import AWAY, connect
+from jobs.leases import Leases
 from jobs.presence import Presence
-from jobs.store import JobStore
 from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class Watch:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         redis = connect(runtime.settings)
-        self.store = JobStore(redis, runtime.settings)
+        self.leases = Leases(redis, runtime.settings)
         self.presence = Presence(redis, runtime.worker_id, runtime.settings.lease_seconds)
         self._models = [model.info for model in runtime.engine.models.values()]
         self._renewed = -1e9
@@ -55,20 +56,27 @@ class Watch:
             log.warning("Redis is away: the lease ends by itself")
 
     def renew(self) -> None:
-        """Renew the lease when its time has come."""
+        """Say that this worker lives, and all it runs, when the time has come."""
         now = time.monotonic()
         if now - self._renewed < self.runtime.settings.lease_seconds / RENEWALS_PER_LEASE:
             return
-        settings, totals = self.runtime.settings, self.runtime.engine.batcher.totals
-        device = str(next(iter(self.runtime.engine.models.values())).device)
-        info = {"host": socket.gethostname(), "device": device, "concurrency": settings.concurrency}
-        speed = totals.rows / totals.seconds if totals.seconds else 0.0
-        info |= {"max_batch_rows": settings.max_batch_rows, "forwards": totals.forwards, "rows": totals.rows, "evaluations_per_second": speed}
-        self.presence.renew(self._models, info)
+        self._attend(renew=True)
+        self.presence.renew(self._models, self._info())
         self._renewed = now
 
     def look(self) -> None:
-        """Flag the tasks whose generation was asked to cancel."""
+        """Flag the tasks whose generation was asked to cancel, and those whose attempt is over."""
+        self._attend(renew=False)
+
+    def _attend(self, renew: bool) -> None:
         if tasks := self.runtime.tasks():
-            for id in self.store.canceling(list(tasks)):
-                tasks[id].canceled.set()
+            for token in self.leases.attend({token: task.id for token, task in tasks.items()}, renew):
+                tasks[token].canceled.set()
+
+    def _info(self) -> dict[str, Any]:
+        settings, totals = self.runtime.settings, self.runtime.engine.batcher.totals
+        device = str(next(iter(self.runtime.engine.models.values())).device)
+        info: dict[str, Any] = {"host": socket.gethostname(), "device": device}
+        info |= {"concurrency": settings.concurrency, "max_batch_rows": settings.max_batch_rows}
+        speed = totals.rows / totals.seconds if totals.seconds else 0.0
+        return info | {"forwards": totals.forwards, "rows": totals.rows, "evaluations_per_second": speed}

@@ -61,7 +61,7 @@ def completed(gateway: Gateway, record: Record) -> ImageCompletedEvent:
 
 def encoded(gateway: Gateway, record: Record, image: StoredImage) -> str:
     """The stored bytes in Base64, or a refusal when they are no longer kept."""
-    data = gateway.artifacts.get(image_key(record.id, image.index, image.format))
+    data = gateway.artifacts.get(image_key(record.id, record.attempts, image.index, image.format))
     if data is None:
         raise expired(f"image {image.index} of generation {record.id}")
     return base64.b64encode(data).decode()

@@ -56,7 +56,7 @@ def stored_document(shared: Gateway, record: Record) -> dict[str, Any]:
         raise Refusal(404, "not_recorded", f"generation {record.id} was asked to record no diagnostics")
     if not record.terminal:
         raise Refusal(409, "not_ready", f"generation {record.id} is {record.status}: its diagnostics come when it ends")
-    data = None if record.expired else shared.artifacts.get(diagnostics_key(record.id))
+    data = None if record.expired else shared.artifacts.get(diagnostics_key(record.id, record.attempts))
     if data is None and record.status != Status.SUCCEEDED:
         raise Refusal(404, "not_recorded", f"generation {record.id} has none: it {record.status}")
     if data is None:

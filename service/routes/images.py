@@ -101,11 +101,13 @@ def _link(shared: Gateway, method: str, record: Record, image: StoredImage, medi
     """Where the object store gives these bytes out itself, if it shall."""
     if not shared.settings.artifacts_redirect or media_type != CONTENT_TYPES[image.format]:
         return None
-    return shared.artifacts.link(image_key(record.id, image.index, image.format), "HEAD" if method == "HEAD" else "GET")
+    return shared.artifacts.link(
+        image_key(record.id, record.attempts, image.index, image.format), "HEAD" if method == "HEAD" else "GET"
+    )
 
 
 def _bytes(shared: Gateway, record: Record, image: StoredImage, media_type: str) -> bytes:
-    data = shared.artifacts.get(image_key(record.id, image.index, image.format))
+    data = shared.artifacts.get(image_key(record.id, record.attempts, image.index, image.format))
     if data is None:
         raise expired(f"image {image.index} of generation {record.id}")
     made = FORMATS[media_type]

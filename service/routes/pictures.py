@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header
 from starlette.responses import Response
 
 from jobs.artifacts import CONTENT_TYPES, picture_key
+from jobs.record import Record
 from service.gateway import Gateway, gateway
 from service.negotiation import Accept, choose, unchanged
 from service.problems import Refusal, responses
@@ -45,19 +46,20 @@ def get_diagnostics_picture(
 ) -> Response:
     """One picture of one image: what a method saw, such as `segments` of S-CFG. The diagnostics list what there is."""
     choose(accept, [PNG, OCTETS])
-    listed = _listed(shared, id, index, name)
+    record = shared.record(id)
+    listed = _listed(shared, record, index, name)
     headers = lasting(shared, f'"{listed["sha256"]}"')
     if unchanged(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
-    data = shared.artifacts.get(picture_key(id, index, name))
+    data = shared.artifacts.get(picture_key(id, record.attempts, index, name))
     if data is None:
         raise expired(f"picture {name} of image {index} of generation {id}")
     return Response(data, media_type=PNG, headers=headers)
 
 
-def _listed(shared: Gateway, id: str, index: int, name: str) -> dict[str, Any]:
+def _listed(shared: Gateway, record: Record, index: int, name: str) -> dict[str, Any]:
     """The entry of the diagnostics document: a name that is none never becomes a key."""
-    document = stored_document(shared, shared.record(id))
+    document = stored_document(shared, record)
     names = []
     for image in document["images"]:
         for picture in image.get("pictures", ()):
@@ -66,4 +68,4 @@ def _listed(shared: Gateway, id: str, index: int, name: str) -> dict[str, Any]:
                 return entry
             names.append(f"{image['index']}/{picture['name']}")
     there_are = f"it has {', '.join(names)}" if names else "it has none"
-    raise Refusal(404, "not_found", f"generation {id} has no picture {index}/{name}; {there_are}")
+    raise Refusal(404, "not_found", f"generation {record.id} has no picture {index}/{name}; {there_are}")

@@ -24,56 +24,57 @@ def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
 
 
 def test_what_was_put_is_got(artifacts: ArtifactStore) -> None:
-    artifacts.put(image_key("a", 0), b"bytes")
-    artifacts.put(image_key("a", 0), b"other bytes")
-    assert artifacts.get(image_key("a", 0)) == b"other bytes"
+    artifacts.put(image_key("a", 1, 0), b"bytes")
+    artifacts.put(image_key("a", 1, 0), b"other bytes")
+    assert artifacts.get(image_key("a", 1, 0)) == b"other bytes"
 
 
 def test_what_is_not_there_is_none(artifacts: ArtifactStore) -> None:
-    assert artifacts.get(image_key("a", 0)) is None
+    assert artifacts.get(image_key("a", 1, 0)) is None
 
 
 def test_one_generation_is_deleted_whole_and_alone(artifacts: ArtifactStore) -> None:
-    kept = [image_key("ab", 0), diagnostics_key("b"), picture_key("ab", 0, "segments")]
-    for key in (image_key("a", 0), image_key("a", 1, "webp"), diagnostics_key("a"), picture_key("a", 0, "b"), *kept):
+    kept = [image_key("ab", 1, 0), diagnostics_key("b", 1), picture_key("ab", 1, 0, "segments")]
+    gone = [image_key("a", 1, 0), image_key("a", 2, 1, "webp"), diagnostics_key("a", 1), picture_key("a", 1, 0, "b")]
+    for key in (*gone, *kept):
         artifacts.put(key, b"{}")
     artifacts.delete(prefix("a"))
-    assert artifacts.get(image_key("a", 1, "webp")) is None
-    assert artifacts.get(diagnostics_key("a")) is None
-    assert artifacts.get(picture_key("a", 0, "b")) is None
+    assert artifacts.get(image_key("a", 2, 1, "webp")) is None
+    assert artifacts.get(diagnostics_key("a", 1)) is None
+    assert artifacts.get(picture_key("a", 1, 0, "b")) is None
     assert [artifacts.get(key) for key in kept] == [b"{}"] * 3
 
 
 def test_a_folder_holds_plain_files(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    ArtifactStore(settings.artifacts).put(image_key("a", 3, "jpeg"), b"bytes")
-    ArtifactStore(settings.artifacts).put(picture_key("a", 3, "segments"), b"cells")
-    assert (tmp_path / "artifacts/generations/a/images/3.jpeg").read_bytes() == b"bytes"
-    assert (tmp_path / "artifacts/generations/a/diagnostics/3/segments.png").read_bytes() == b"cells"
+    ArtifactStore(settings.artifacts).put(image_key("a", 1, 3, "jpeg"), b"bytes")
+    ArtifactStore(settings.artifacts).put(picture_key("a", 1, 3, "segments"), b"cells")
+    assert (tmp_path / "artifacts/generations/a/1/images/3.jpeg").read_bytes() == b"bytes"
+    assert (tmp_path / "artifacts/generations/a/1/diagnostics/3/segments.png").read_bytes() == b"cells"
 
 
 def test_an_object_store_is_told_what_the_bytes_are(s3: int) -> None:
     make_bucket(s3, "bucket")
     artifacts = ArtifactStore("s3://bucket/prefix")
-    artifacts.put(image_key("a", 0, "webp"), b"bytes")
-    link = artifacts.link(image_key("a", 0, "webp"))
+    artifacts.put(image_key("a", 1, 0, "webp"), b"bytes")
+    link = artifacts.link(image_key("a", 1, 0, "webp"))
     assert link is not None
     answer = httpx.get(link, trust_env=False)
     assert (answer.content, answer.headers["Content-Type"]) == (b"bytes", "image/webp")
     assert httpx.get(link.partition("?")[0], trust_env=False).status_code == 403  # the link is what lets us in
-    head = artifacts.link(image_key("a", 0, "webp"), "HEAD")
+    head = artifacts.link(image_key("a", 1, 0, "webp"), "HEAD")
     assert head is not None and httpx.head(head, trust_env=False).headers["Content-Length"] == "5"
 
 
 def test_only_object_stores_give_links(tmp_path: Path) -> None:
     for url in ("memory:///", tmp_path.as_uri()):
-        assert ArtifactStore(url).link(image_key("a", 0)) is None
+        assert ArtifactStore(url).link(image_key("a", 1, 0)) is None
 
 
 def refuses_everything(artifacts: ArtifactStore) -> None:
     uses = (
-        partial(artifacts.put, image_key("a", 0), b"bytes"),
-        partial(artifacts.get, image_key("a", 0)),
+        partial(artifacts.put, image_key("a", 1, 0), b"bytes"),
+        partial(artifacts.get, image_key("a", 1, 0)),
         partial(artifacts.delete, prefix("a")),
     )
     for use in uses:
@@ -102,7 +103,7 @@ def test_who_is_patient_stores_as_soon_as_the_store_answers(s3: int, monkeypatch
     with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as beside:
         port = silent.getsockname()[1]
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        key, artifacts = image_key("a", 0), ArtifactStore("s3://bucket", patience=60)
+        key, artifacts = image_key("a", 1, 0), ArtifactStore("s3://bucket", patience=60)
         done = beside.submit(artifacts.put, key, b"bytes")
         first, _ = silent.accept()
         first.close()  # the first try fails

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
-from hypothesis.strategies import lists, sampled_from
+from hypothesis.strategies import integers, lists, sampled_from, tuples
 
 from jobs import keys
 from jobs.attempt import Attempt
@@ -35,6 +37,75 @@ def test_who_waits_is_claimed_by_priority_then_by_age(store: JobStore, prioritie
     records = [store.get(id) for id in line]
     assert [record and store.position(record) for record in records] == list(range(len(line)))
     assert claimed(store) == line
+
+
+def of(store: JobStore, tenant: str, evaluations: int = 10, priority: str = "normal") -> str:
+    return store.create(a_request(priority=priority), evaluations, Terms(tenant=tenant)).id
+
+
+def test_tenants_take_turns_however_much_one_of_them_has_asked_for(store: JobStore) -> None:
+    many = [of(store, "a") for _ in range(6)]
+    few = [of(store, "b") for _ in range(2)]
+    assert claimed(store) == [many[0], few[0], many[1], few[1], *many[2:]]
+
+
+def test_turns_are_of_evaluations_not_of_requests(store: JobStore) -> None:
+    large = [of(store, "a", 40) for _ in range(2)]
+    small = [of(store, "b", 10) for _ in range(6)]
+    assert claimed(store) == [large[0], *small[:4], large[1], *small[4:]]
+
+
+def test_who_comes_late_has_no_claim_to_the_time_before(store: JobStore) -> None:
+    first = [of(store, "a") for _ in range(8)]
+    served = []
+    for _ in range(4):
+        attempt = store.claim("worker", MODELS)
+        assert isinstance(attempt, Attempt)
+        served.append(attempt.id)
+    late = [of(store, "b") for _ in range(4)]
+    assert served == first[:4]
+    # Not all of b's before the rest of a's.
+    assert claimed(store) == [late[0], first[4], late[1], first[5], late[2], first[6], late[3], first[7]]
+
+
+def test_what_a_tenant_took_back_is_not_held_against_it(store: JobStore) -> None:
+    for id in [of(store, "a") for _ in range(50)]:
+        store.cancel(id)
+    theirs = [of(store, "b") for _ in range(2)]
+    mine = of(store, "a")
+    assert claimed(store) == [theirs[0], mine, theirs[1]]
+    assert store.redis.hlen(keys.TURNS) <= 1  # the clock; nobody who has nothing in line
+
+
+def test_a_higher_priority_goes_before_anybodys_turn(store: JobStore) -> None:
+    normal, low = [of(store, "a") for _ in range(2)], of(store, "b", priority="low")
+    high = [of(store, "a", priority="high") for _ in range(2)]
+    assert claimed(store) == [*high, *normal, low]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=lists(tuples(sampled_from("abc"), integers(1, 50)), min_size=1, max_size=24))
+def test_while_two_tenants_wait_neither_gets_more_than_its_share_and_one_request(
+    store: JobStore, asked: list[tuple[str, int]]
+) -> None:
+    """The bound of start-time fair queueing: shares differ by at most the largest request of each."""
+    store.redis.flushall()
+    made = {of(store, tenant, cost): (tenant, cost) for tenant, cost in asked}
+    served = [made[id] for id in claimed(store)]
+    assert sorted(served) == sorted(asked)
+    for one, other in combinations("abc", 2):
+        until = min(_last(served, one), _last(served, other))
+        most = {name: max([cost for tenant, cost in asked if tenant == name], default=0) for name in (one, other)}
+        got = {name: 0 for name in (one, other)}
+        for tenant, cost in served[:until]:
+            if tenant in got:
+                got[tenant] += cost
+            assert abs(got[one] - got[other]) <= most[one] + most[other]
+
+
+def _last(served: list[tuple[str, int]], tenant: str) -> int:
+    """Where the tenant's last request is in line; 0 where it has none."""
+    return max((place for place, (whose, _) in enumerate(served) if whose == tenant), default=0)
 
 
 def test_a_claim_is_an_attempt_at_the_request(store: JobStore) -> None:

@@ -27,7 +27,7 @@ def perform() -> None:
     """What RQ calls instead of a real worker's function: notes whose bell it was."""
     job = get_current_job()
     assert job is not None
-    id = job.id.removesuffix(f"-{job.id[-1]}")
+    id = job.id.rpartition("-")[0]
     performed.put(id)
     if id == "broken":
         raise RuntimeError("a task that fails")

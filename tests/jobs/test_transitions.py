@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from typing import cast
+
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 from hypothesis.strategies import sampled_from
 
+from jobs import keys
 from jobs.events import read_events
+from jobs.leases import Leases
 from jobs.record import TERMINAL, Record, Status
 from jobs.store import JobStore
 from tests.jobs.requests import a_request
@@ -26,12 +31,15 @@ class Generations(RuleBasedStateMachine):
         self.status: dict[str, Status] = {}
         self.current: dict[str, str] = {}
         self.attempts: dict[str, int] = {}
+        self.losses: dict[str, int] = {}
+        self.leases = Leases(self.store.redis, self.store.settings)
+        self.store.redis.hset(keys.ROUNDS, mapping={"last": time.time(), "patient_until": 0})
         self.ended: dict[str, Record | None] = {}
 
     @rule(target=ids)
     def create(self) -> str:
         id = self.store.create(REQUEST).id
-        self.status[id], self.attempts[id] = Status.QUEUED, 0
+        self.status[id], self.attempts[id], self.losses[id] = Status.QUEUED, 0, 0
         return id
 
     @rule(id=ids, target=tokens)
@@ -70,7 +78,7 @@ class Generations(RuleBasedStateMachine):
 
     @rule(id=ids, token=tokens)
     def hand_back(self, id: str, token: str) -> None:
-        asked = bool(self.store.canceling([id]))
+        asked = self.asked(id)
         runs = self.runs(id, token)
         assert self.store.hand_back(id, token) == runs
         if runs and asked:
@@ -78,6 +86,33 @@ class Generations(RuleBasedStateMachine):
         elif runs:
             self.status[id] = Status.QUEUED
             del self.current[id]
+
+    @rule(id=ids)
+    def lose(self, id: str) -> None:
+        """Its worker falls silent, for longer than its lease."""
+        asked = self.asked(id)
+        self.store.redis.zadd(keys.LEASES, {id: 1.0}, xx=True)
+        lost = self.leases.reap()
+        assert lost == ([id] if self.status[id] == Status.RUNNING else [])
+        if not lost:
+            return
+        self.losses[id] += 1
+        if asked:
+            self.end(id, Status.CANCELED)
+        elif self.losses[id] == self.store.settings.max_attempts:
+            self.end(id, Status.FAILED)
+        else:
+            self.status[id] = Status.QUEUED
+            del self.current[id]
+
+    @rule(id=ids, token=tokens)
+    def attend(self, id: str, token: str) -> None:
+        stop = self.leases.attend({token: id})
+        assert stop == (set() if self.runs(id, token) and not self.asked(id) else {token})
+
+    def asked(self, id: str) -> bool:
+        record = self.store.get(id)
+        return record is not None and record.cancel_requested is not None
 
     def runs(self, id: str, token: str) -> bool:
         return self.status[id] == Status.RUNNING and self.current[id] == token
@@ -110,6 +145,10 @@ class Generations(RuleBasedStateMachine):
     def indexes_agree_with_records(self) -> None:
         states = list(self.status.values())
         assert self.store.counts() == {status: states.count(status) for status in Status}
+        running = {id for id, status in self.status.items() if status == Status.RUNNING}
+        leased = cast(list[bytes], self.store.redis.zrange(keys.LEASES, 0, -1))
+        held = cast(set[bytes], self.store.redis.smembers(f"{keys.HELD}:worker"))
+        assert {id.decode() for id in leased} == {id.decode() for id in held} == running
 
     def teardown(self) -> None:
         self.store.redis.flushall()

@@ -40,13 +40,15 @@ class StandIn:
     def succeed(self, id: str, attempt: Attempt) -> None:
         request = attempt.request
         assert request.seed is not None
-        images = [self.keep(id, index, request.seed + index, request.output.format) for index in range(request.n)]
+        number, format = attempt.number, request.output.format
+        images = [self.keep(id, number, index, request.seed + index, format) for index in range(request.n)]
         if request.diagnostics != "off":
             written = diagnostics(attempt)
             for image in written["images"]:
                 for listed in image.get("pictures", ()):
-                    self.artifacts.put(picture_key(id, image["index"], listed["name"]), sheet(image["index"]))
-            self.artifacts.put(diagnostics_key(id), json.dumps(written).encode())
+                    key = picture_key(id, attempt.number, image["index"], listed["name"])
+                    self.artifacts.put(key, sheet(image["index"]))
+            self.artifacts.put(diagnostics_key(id, attempt.number), json.dumps(written).encode())
         usage = Usage(nfe=2 * request.n * request.sampler.steps, mean_batch_rows=2.0)
         summary = {"images": [{"cosine_mean": 0.5}]} if request.diagnostics != "off" else None
         assert self.store.finish(id, attempt.token, Status.SUCCEEDED, images=images, diagnostics=summary, usage=usage)
@@ -55,9 +57,9 @@ class StandIn:
         failure = Failure(code="non_finite", detail="image 0 is not finite from step 1 on")
         assert self.store.finish(id, attempt.token, Status.FAILED, reason="non_finite", error=failure)
 
-    def keep(self, id: str, index: int, seed: int, format: str) -> StoredImage:
+    def keep(self, id: str, attempt: int, index: int, seed: int, format: str) -> StoredImage:
         data = picture(seed, format)
-        self.artifacts.put(image_key(id, index, format), data)
+        self.artifacts.put(image_key(id, attempt, index, format), data)
         sha256 = hashlib.sha256(data).hexdigest()
         return StoredImage(index=index, seed=seed, sha256=sha256, width=64, height=64, format=format)
 
@@ -89,7 +91,8 @@ class StandIn:
                 return
             if job is not None:
                 assert isinstance(job, bytes)
-                act(job.decode().rpartition("-")[0])
+                if id := job.decode().rpartition("-")[0]:
+                    act(id)
 
 
 def picture(seed: int, format: str = "png") -> bytes:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from jobs.attempt import Attempt
 from jobs.connection import connect
 from jobs.events import read_events
+from jobs.leases import Leases
 from jobs.order import Order
 from jobs.record import Status
 from jobs.settings import Settings
@@ -32,6 +33,7 @@ class Worker(threading.Thread):
     def __init__(self, settings: Settings, seed: int) -> None:
         super().__init__()
         self.store = JobStore(connect(settings), settings)
+        self.leases = Leases(self.store.redis, settings)
         self.random = Random(seed)
 
     def run(self) -> None:
@@ -43,7 +45,7 @@ class Worker(threading.Thread):
         id, token, steps = attempt.id, attempt.token, attempt.request.sampler.steps
         for step in range(1, steps + 1):
             self.store.progress(id, token, step=step, steps=steps, nfe_done=step, nfe_total=steps)
-            if self.random.random() < 0.5 and self.store.canceling([id]):
+            if self.random.random() < 0.5 and self.leases.attend({token: id}, renew=False):
                 assert self.store.finish(id, token, Status.CANCELED, reason="user")
                 return
         assert self.store.finish(id, token, Status.SUCCEEDED)

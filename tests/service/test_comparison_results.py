@@ -88,7 +88,7 @@ def test_a_sheet_goes_when_the_images_go(client: TestClient, worker: StandIn, se
     client.get(comparison["links"]["image"])
     assert worker.artifacts.get(sheet_key(comparison["id"], "png"))
     worker.store.redis.zadd(keys.STORED, {comparison["id"]: 0}, xx=True)  # as if it were time
-    Housekeeper(settings, worker.artifacts).tidy()
+    Housekeeper(settings, worker.artifacts).remove_expired()
     assert worker.artifacts.get(sheet_key(comparison["id"], "png")) is None
 
 

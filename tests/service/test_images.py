@@ -148,7 +148,7 @@ def test_an_image_can_be_fetched_as_soon_as_its_event_tells_of_it(
 ) -> None:
     id = post(client, n=2)["id"]
     attempt = worker.start(id)
-    assert store.show(id, attempt.token, [worker.keep(id, 0, 7, "png")])
+    assert store.show(id, attempt.token, [worker.keep(id, attempt.number, 0, 7, "png")])
     assert client.get(f"/v1/generations/{id}/images/0").status_code == 200
     assert client.get(f"/v1/generations/{id}/images/1").status_code == 409
     assert client.get(f"/v1/generations/{id}").json()["images"][0]["url"] == f"/v1/generations/{id}/images/0"

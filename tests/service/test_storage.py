@@ -77,7 +77,7 @@ def test_who_asks_is_sent_to_the_store_where_that_is_wanted(begin: Begin) -> Non
 
 def test_a_folder_is_never_redirected_to(begin: Begin, settings: Settings, store: JobStore) -> None:
     client, job = begin(artifacts_redirect=True, artifacts_url=None)
-    StandIn(store, ArtifactStore(settings.artifacts)).keep(job["id"], 0, 7, "png")
+    StandIn(store, ArtifactStore(settings.artifacts)).keep(job["id"], 1, 0, 7, "png")
     assert client.get(places(job)[0]).content == picture(7)
 
 

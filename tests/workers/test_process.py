@@ -39,9 +39,9 @@ def test_a_generation_gets_the_bytes_it_gets_without_a_service(
     artifacts = ArtifactStore(settings.artifacts)
     assert record.status == Status.SUCCEEDED
     assert [image.sha256 for image in record.images] == [image.sha256 for image in expected.images]
-    stored = [artifacts.get(image_key(record.id, image.index)) for image in record.images]
+    stored = [artifacts.get(image_key(record.id, record.attempts, image.index)) for image in record.images]
     assert [hashlib.sha256(data or b"").hexdigest() for data in stored] == [one.sha256 for one in record.images]
-    assert artifacts.get(diagnostics_key(record.id)) is not None
+    assert artifacts.get(diagnostics_key(record.id, record.attempts)) is not None
     assert (record.usage.nfe, record.nfe_done, record.attempts) == (120, 120, 1)
 
 

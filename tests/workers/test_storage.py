@@ -32,7 +32,7 @@ def test_images_reach_the_store_or_the_generation_fails_by_name(
     assert kept.status == Status.SUCCEEDED
     artifacts = ArtifactStore(URL)
     for image in kept.images:
-        data = artifacts.get(image_key(kept.id, image.index))
+        data = artifacts.get(image_key(kept.id, kept.attempts, image.index))
         assert data is not None and hashlib.sha256(data).hexdigest() == image.sha256
         assert read(data)["seed"] == image.seed
-    assert artifacts.get(diagnostics_key(kept.id)) is not None
+    assert artifacts.get(diagnostics_key(kept.id, kept.attempts)) is not None
