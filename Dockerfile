@@ -40,5 +40,5 @@ COPY jobs jobs
 COPY workers workers
 RUN pip install --no-deps --no-build-isolation -e . && python -m compileall -q .
 USER 1000:1000
-HEALTHCHECK --interval=15s --timeout=10s --start-period=120s CMD ["guidepost", "worker", "--check"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=120s CMD ["guidepost", "worker", "--check"]
 CMD ["guidepost", "worker"]
