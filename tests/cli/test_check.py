@@ -20,9 +20,7 @@ def checked(url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=os.environ | {"GUIDEPOST_REDIS_URL": url}, capture_output=True, text=True)
 
 
-def test_a_worker_of_this_machine_is_found_while_it_shows_itself(
-    connection: redis.Redis, settings: Settings
-) -> None:
+def test_a_worker_of_this_machine_is_found_while_it_shows_itself(connection: redis.Redis, settings: Settings) -> None:
     with running_worker(settings):
         found = checked(settings.redis)
         assert found.returncode == 0, found

@@ -1,4 +1,4 @@
-"""What a kustomization builds: the part of Kustomize that ours use. A test compares it with Kustomize where there is one."""
+"""What a kustomization builds: as much of Kustomize as ours use, compared by a test with Kustomize where that is."""
 
 from __future__ import annotations
 
@@ -55,9 +55,10 @@ def _adorn(one: Object, asked: Object) -> None:
     """Namespace, labels and images."""
     if "namespace" in asked and one["kind"] not in CLUSTER_WIDE:
         one["metadata"]["namespace"] = asked["namespace"]
-    template = one.get("spec", {}).get("template")
+    spec = one.get("spec", {})
+    labelled = [one, *([spec["template"]] if "template" in spec else []), *spec.get("volumeClaimTemplates", [])]
     for label in asked.get("labels", []):
-        for holder in (one, template) if template else (one,):
+        for holder in labelled:
             holder["metadata"].setdefault("labels", {}).update(label["pairs"])
     for image in asked.get("images", []):
         for container in containers(one):

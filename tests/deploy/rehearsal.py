@@ -54,7 +54,9 @@ def serve(image: Image, env: dict[str, str]) -> None:
     has_torch = subprocess.run(["python", "-c", "import torch"], env=env, cwd="/", capture_output=True).returncode == 0
     if has_torch != (image.target == "worker"):
         raise SystemExit(f"{image.target}: torch is {'there' if has_torch else 'missing'}")
-    process = subprocess.Popen(image.command, env=env | {"GUIDEPOST_OPEN": "true"}, cwd="/", stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        image.command, env=env | {"GUIDEPOST_OPEN": "true"}, cwd="/", stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     try:
         said = process.stdout.readline().split()

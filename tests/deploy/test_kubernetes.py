@@ -107,7 +107,9 @@ def test_selectors_match_the_pods_they_mean(name: str) -> None:
 def test_ports_and_probes_lead_to_what_is_served(name: str) -> None:
     objects = BUILDS[name]()
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"]
-    ports = {port["name"]: port["containerPort"] for pod in pods(objects) for one in containers(pod) for port in one["ports"]}
+    ports = {
+        port["name"]: port["containerPort"] for pod in pods(objects) for one in containers(pod) for port in one["ports"]
+    }
     for one in objects:
         if one["kind"] == "Service":
             assert {port["targetPort"] for port in one["spec"]["ports"]} <= ports.keys()
@@ -126,7 +128,10 @@ def test_ports_and_probes_lead_to_what_is_served(name: str) -> None:
 def test_ports_of_the_settings_are_those_of_the_containers_and_scrapes(name: str) -> None:
     objects = BUILDS[name]()
     settings = named(objects, "ConfigMap", "guidepost-settings")["data"]
-    for deployment, variable in (("guidepost-gateway", "GUIDEPOST_PORT"), ("guidepost-worker", "GUIDEPOST_METRICS_PORT")):
+    for deployment, variable in (
+        ("guidepost-gateway", "GUIDEPOST_PORT"),
+        ("guidepost-worker", "GUIDEPOST_METRICS_PORT"),
+    ):
         pod = named(objects, "Deployment", deployment)
         [container] = containers(pod)
         values = settings | {one["name"]: one.get("value") for one in container["env"]}
@@ -170,7 +175,9 @@ def test_secrets_are_references_to_those_that_the_docs_make(name: str) -> None:
         for container in containers(pod):
             keys = [one["valueFrom"]["secretKeyRef"] for one in container["env"] if "valueFrom" in one]
             assert keys and all(one["key"] in SECRETS[one["name"]] for one in keys)
-            assert {one["secretRef"]["name"] for one in container.get("envFrom", []) if "secretRef" in one} <= SECRETS.keys()
+            assert {
+                one["secretRef"]["name"] for one in container.get("envFrom", []) if "secretRef" in one
+            } <= SECRETS.keys()
     for secret, keys_of_it in SECRETS.items():
         assert f"create secret generic {secret}" in page
         assert all(f"--from-literal={key}=" in page for key in keys_of_it)
@@ -192,7 +199,9 @@ def test_containers_are_confined_and_bounded(name: str) -> None:
                 "capabilities": {"drop": ["ALL"]},
             }
             assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
-            assert "memory" in container["resources"]["limits"]  # no limit of cpu: it would slow down an idle node's work
+            assert (
+                "memory" in container["resources"]["limits"]
+            )  # no limit of cpu: it would slow down an idle node's work
             assert {mount["name"] for mount in container["volumeMounts"]} == volumes
 
 
@@ -223,7 +232,9 @@ def test_all_kinds_of_pods_are_shut_in_and_reach_what_they_need() -> None:
     [outward] = [policy for policy in policies if policy.get("egress")]
     reached = {port["port"] for rule in outward["egress"] for port in rule["ports"]}
     assert reached == {53, 443, 6379}
-    by_name = {labels(pod)["app.kubernetes.io/name"]: matches(outward["podSelector"], labels(pod)) for pod in pods(objects)}
+    by_name = {
+        labels(pod)["app.kubernetes.io/name"]: matches(outward["podSelector"], labels(pod)) for pod in pods(objects)
+    }
     assert by_name == {"guidepost-gateway": True, "guidepost-worker": True, "guidepost-redis": False}
 
 
@@ -241,7 +252,12 @@ def test_workers_are_scaled_by_what_waits_and_runs_and_never_to_none() -> None:
     [trigger] = scaled["spec"]["triggers"]
     assert scaled["apiVersion"] == "keda.sh/v1alpha1"
     assert scaled["spec"]["scaleTargetRef"]["name"] == "guidepost-worker"
-    assert 1 <= scaled["spec"]["minReplicaCount"] <= scaled["spec"]["fallback"]["replicas"] < scaled["spec"]["maxReplicaCount"]
+    assert (
+        1
+        <= scaled["spec"]["minReplicaCount"]
+        <= scaled["spec"]["fallback"]["replicas"]
+        < scaled["spec"]["maxReplicaCount"]
+    )
     assert all(isinstance(value, str) for value in trigger["metadata"].values())  # KEDA takes nothing else
     assert float(trigger["metadata"]["threshold"]) == Settings.model_fields["concurrency"].default
     assert 'guidepost_generations{status=~"queued|running"}' in trigger["metadata"]["query"]
@@ -259,4 +275,6 @@ def test_a_shared_volume_stands_in_for_the_object_store() -> None:
         pod = named(with_component("shared-volume"), "Deployment", name)
         [container] = containers(pod)
         assert [list(one) for one in container["envFrom"]] == [["configMapRef"]]
-        assert {"name": "data", "mountPath": images()["worker"].environment["GUIDEPOST_DATA_DIR"]} in container["volumeMounts"]
+        assert {"name": "data", "mountPath": images()["worker"].environment["GUIDEPOST_DATA_DIR"]} in container[
+            "volumeMounts"
+        ]
