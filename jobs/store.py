@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
+from pydantic import ValidationError
 from redis.client import Pipeline
 
 from jobs import keys, queue
@@ -15,11 +17,13 @@ from jobs.attempt import Attempt, new_token
 from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
 from jobs.order import ANYONE, Order, Parent, Repeated, Terms, insist_on_done
-from jobs.record import TERMINAL, Record, Status
+from jobs.record import TERMINAL, Failure, Record, Status
 from jobs.reports import Reports
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
 from jobs.transitions import Transitions
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +160,23 @@ class JobStore(Reports):
         Else how many wait, for other workers or for later. Asked twice with one token it begins one attempt.
         """
         token, serves = token or new_token(), list(models)
-        done, *answer = self._step("claim", "", token, serves=serves, fields={"worker": worker})
-        return Attempt.begun(token, answer) if done else int(answer[0])
+        while True:
+            done, *answer = self._step("claim", "", token, serves=serves, fields={"worker": worker})
+            if not done:
+                return int(answer[0])
+            try:
+                return Attempt.begun(token, answer)
+            except ValidationError as error:
+                self._refuse(token, answer, error)
+
+    def _refuse(self, token: str, answer: Sequence[Any], error: ValidationError) -> None:
+        """End what a gateway of another version accepted and this worker cannot read: no other attempt would."""
+        [fields] = answer
+        id = dict(zip(fields[::2], fields[1::2], strict=True))[b"id"].decode()
+        log.error("generation %s cannot be read: %s", id, error)
+        detail = "the worker's version cannot read this request, which a gateway of another version accepted"
+        failure = Failure(code="unreadable", detail=detail, retryable=True)
+        self.finish(id, token, Status.FAILED, reason="unreadable", error=failure)
 
     def start(self, id: str, worker: str) -> Attempt | None:
         """Begin an attempt at this one; None when it does not wait (it ended, runs, or is unknown)."""

@@ -93,7 +93,7 @@ class FromRedis(Collector):
 
 def _ended(totals: Mapping[str, float]) -> Iterator[Metric]:
     yield CounterMetricFamily("guidepost_generations_accepted", "Generations accepted", totals.get("created", 0))
-    yield CounterMetricFamily("guidepost_attempts_lost", "Attempts whose worker was lost", totals.get("lost", 0))
+    yield CounterMetricFamily("guidepost_attempts_lost", "Attempts whose worker fell silent", totals.get("lost", 0))
     yield CounterMetricFamily("guidepost_evaluations", "Evaluations of ended generations", totals.get("nfe", 0))
     counted = (
         ("guidepost_generations_finished", "Generations ended", "finished", ["status"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -43,19 +44,21 @@ def run(settings: Settings) -> None:
     except (ModelError, metrics.PortTaken, TracingMissing) as error:
         sys.exit(f"guidepost worker: {error}")
     Runtime.current = runtime
-    stop, hurry = _stop_on_signals()
+    hurry = _leave_on_signals(runtime.leaving)
     engine = runtime.engine.start()
     watch = Watch(runtime)
     insist(watch.renew)  # who reads "ready" may post at once
     watching = watch.start()
-    listeners = [_listener(settings, stop, f"{runtime.worker_id}-{k}") for k in range(settings.concurrency)]
+    listeners = [_listener(settings, runtime.leaving, f"{runtime.worker_id}-{k}") for k in range(settings.concurrency)]
     models = ", ".join(runtime.engine.models)
     print(f"guidepost worker {runtime.worker_id} ready: {models} on {_devices(runtime)}", flush=True)
     housekeeper = Housekeeper(settings, ArtifactStore(settings.artifacts))
     housekeeper.start()
-    while not stop.wait(LOOK_SECONDS):
+    while not runtime.leaving.wait(LOOK_SECONDS):
         if not engine.is_alive():
-            sys.exit("guidepost worker: the engine died; its log says why")
+            log.critical("the engine died")
+            # Not sys.exit, which waits for the listeners: they wait for the engine, and would go on claiming.
+            os._exit(1)
     _drain(runtime, listeners, hurry)
     runtime.engine.stop()
     engine.join()
@@ -65,16 +68,16 @@ def run(settings: Settings) -> None:
     runtime.tracing.close()
 
 
-def _stop_on_signals() -> tuple[threading.Event, threading.Event]:
-    """Set by the first signal, and by the second."""
-    stop, hurry = threading.Event(), threading.Event()
+def _leave_on_signals(leaving: threading.Event) -> threading.Event:
+    """The first signal sets `leaving`, the second what is returned."""
+    hurry = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        (hurry if stop.is_set() else stop).set()
+        (hurry if leaving.is_set() else leaving).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
-    return stop, hurry
+    return hurry
 
 
 def _drain(runtime: Runtime, listeners: list[threading.Thread], hurry: threading.Event) -> None:

@@ -38,14 +38,18 @@ PREVIEW_PIXELS = 256
 def perform() -> None:
     """Run the first generation in line, if any; its record says how it ended. In a thread of a worker process."""
     runtime, token = Runtime.current, new_token()
+    if runtime.leaving.is_set():  # heard just before: somebody else shall hear it
+        insist(runtime.store.ring)
+        return
     found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models, token))
     if isinstance(found, Attempt):
         with correlated(found.record.correlation):
+            performance = Performance(runtime, found)
             try:
-                Performance(runtime, found).run()
-            except Exception:  # RQ would log it too, without saying whose it is
+                performance.run()
+            except Exception:
                 log.exception("generation failed outside of the engine")
-                raise
+                performance.fail()
     elif found:  # the bell was for others, or for later: it is heard when it rings again
         runtime.stopping.wait(PASS_ON_SECONDS)
         insist(runtime.store.ring)
@@ -89,6 +93,11 @@ class Performance:
             if outcome.status == "failed":
                 span.fail(outcome.reason or "internal")
         self._say_end(outcome, recorded)
+
+    def fail(self) -> None:
+        """End it where the fault is ours: to try again would be to fail again."""
+        self.task.canceled.set()
+        self._finish(Outcome("failed", reason="internal", detail="it failed after sampling; see the worker's log"), [])
 
     def _sample(self) -> Outcome:
         with self.runtime.tracing.span("sample") as span:

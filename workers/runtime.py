@@ -34,7 +34,10 @@ class Runtime:
         self.artifacts = ArtifactStore(settings.artifacts, settings.artifacts_retry_seconds)
         self.tracing = Tracing(settings, "worker")
         self.engine = Engine(models, settings.max_batch_rows)
+        self.leaving = threading.Event()
+        """Nothing new is begun."""
         self.stopping = threading.Event()
+        """Nothing runs any more."""
         self._tasks: dict[str, Task] = {}
         self._lock = threading.Lock()
 

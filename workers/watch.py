@@ -50,6 +50,8 @@ class Watch:
                 if not away:
                     log.warning("Redis is away, sampling goes on: %s", error)
                 away = True
+            except Exception:  # a worker that nobody can cancel, and whose leases end, is worse than a line in the log
+                log.exception("the watch failed; it goes on")
         try:
             self.presence.withdraw()
         except AWAY:

@@ -133,6 +133,14 @@ def test_a_request_for_two_models_waits_for_a_worker_with_both(store: JobStore) 
     assert claimed(store, "weak", "shapes", "third") == [id]
 
 
+def test_what_a_worker_cannot_read_fails_and_holds_nobody_up(store: JobStore) -> None:
+    """A gateway of a later version accepted it."""
+    unreadable, fine = store.create(a_request()).id, store.create(a_request()).id
+    store.redis.hset(keys.generation(unreadable), "request", '{"a field of a later version": 1}')
+    assert claimed(store) == [fine]
+    assert store.redis.hmget(keys.generation(unreadable), "status", "status_reason") == [b"failed", b"unreadable"]
+
+
 def test_what_was_canceled_is_not_claimed(store: JobStore) -> None:
     first, second = store.create(a_request()).id, store.create(a_request()).id
     store.cancel(first)

@@ -77,7 +77,7 @@ def test_what_was_not_recorded_is_not_found(client: TestClient, worker: StandIn)
 
 def test_bytes_that_expired_are_gone(client: TestClient, worker: StandIn, job: dict[str, Any]) -> None:
     path = f"{job['links']['diagnostics']}/0/segments"
-    worker.artifacts.delete(f"{prefix(job['id'])}/diagnostics")
+    worker.artifacts.delete(f"{prefix(job['id'])}/1/diagnostics")
     assert worker.artifacts.get(picture_key(job["id"], 1, 0, "segments")) is None
     assert (client.get(path).status_code, client.get(path).json()["code"]) == (410, "expired")
     worker.artifacts.delete(prefix(job["id"]))

@@ -24,13 +24,16 @@ LONG: dict[str, Any] = BODY | {"n": 16, "sampler": {"type": "ddpm", "steps": 250
 
 
 @contextmanager
-def running_worker(settings: Settings, models: str = "gaussians") -> Iterator[subprocess.Popen[str]]:
+def running_worker(
+    settings: Settings, models: str = "gaussians", drain_seconds: float = 60
+) -> Iterator[subprocess.Popen[str]]:
     """A worker process that said it is ready; ended by SIGTERM unless it has ended."""
     ours = {
         "GUIDEPOST_REDIS_URL": settings.redis,
         "GUIDEPOST_DATA_DIR": str(settings.data_dir),
         "GUIDEPOST_MODELS": models,
         "GUIDEPOST_CONCURRENCY": "2",
+        "GUIDEPOST_DRAIN_SECONDS": str(drain_seconds),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", "worker"],
