@@ -8,12 +8,15 @@ not the machine: what the kernel holds of a file that was not synced reaches the
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +31,8 @@ from jobs.settings import Settings
 from jobs.store import JobStore
 
 CLIENTS = 8
+OTHERS_BYTES = 256 * 2**20
+"""What another program writes to a busy disk before each sync."""
 WAYS: dict[str, tuple[str, ...]] = {
     "append-only file, appendfsync always": ("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
     "append-only file, appendfsync everysec": ("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
@@ -89,13 +94,15 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks.durability", description=__doc__.splitlines()[0])
     arguments.add_argument("--rounds", type=int, default=10, help="kills of each way to persist (default: 10)")
     arguments.add_argument("--seconds", type=float, default=1.5, help="of load before a kill (default: 1.5)")
+    arguments.add_argument("--only", action="append", choices=[*WAYS, FAILOVER], help="this way; may be repeated")
+    arguments.add_argument("--busy-disk", action="store_true", help="write to the same disk, and sync, all the while")
     given = arguments.parse_args()
     print("| Redis persists by | acknowledged | missing after a kill | kills with a loss | creates a second |")
     print("| --- | --- | --- | --- | --- |")
-    for way in (*WAYS, FAILOVER):
+    for way in given.only or (*WAYS, FAILOVER):
         tally = Tally()
         for _ in range(given.rounds):
-            with tempfile.TemporaryDirectory(prefix="guidepost-") as folder:
+            with tempfile.TemporaryDirectory(prefix="guidepost-") as folder, _disk(Path(folder), given.busy_disk):
                 (_fail_over if way == FAILOVER else _kill)(Path(folder), way, given.seconds, tally)
         rate = tally.acknowledged / tally.seconds
         lossy = f"{tally.rounds_with_loss} of {given.rounds}"
@@ -154,6 +161,26 @@ def _up(client: redis.Redis) -> bool:
         return bool(client.ping())
     except redis.ConnectionError:  # not up, or still loading its file
         return False
+
+
+@contextmanager
+def _disk(folder: Path, busy: bool) -> Iterator[None]:
+    """Keep the disk of this folder busy, if asked to: an fsync of ours and one of Redis wait for each other."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            with (folder / "other").open("wb") as file:
+                file.write(bytes(OTHERS_BYTES))
+                os.fsync(file.fileno())
+
+    other = threading.Thread(target=write)
+    if busy:
+        other.start()
+    yield
+    stop.set()
+    if busy:
+        other.join()
 
 
 def _free_port() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import redis
 
@@ -15,7 +15,7 @@ def shortcomings(connection: redis.Redis) -> list[str]:
     Raises what redis-py raises while Redis is away.
     """
     try:
-        info = cast(dict[str, Any], connection.info())
+        info: dict[str, Any] = connection.info()
     except redis.ResponseError:  # not allowed to this user
         return []
     return [*_eviction(info), *_persistence(info)]

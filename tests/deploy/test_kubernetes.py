@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tomllib
 from functools import cache
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import kubernetes_validate
@@ -68,7 +69,7 @@ def test_every_object_fits_its_schema(name: str) -> None:
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="compares with kubectl kustomize")
 def test_kustomize_builds_the_same(name: str) -> None:
-    argv = ["kubectl", "kustomize", KUBERNETES / "overlays" / name]
+    argv = ["kubectl", "kustomize", str(KUBERNETES / "overlays" / name)]
     built = subprocess.run(argv, capture_output=True, text=True, env=os.environ | {"KUBECONFIG": os.devnull})
     assert built.returncode == 0, built.stderr
     theirs = list(yaml.safe_load_all(re.sub(r"(guidepost-settings)-[a-z0-9]{10}\b", r"\1", built.stdout)))
@@ -229,13 +230,33 @@ def test_all_kinds_of_pods_are_shut_in_and_reach_what_they_need() -> None:
     policies = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
     [shut] = [policy for policy in policies if policy["podSelector"] == {}]
     assert set(shut["policyTypes"]) == {"Ingress", "Egress"} and "ingress" not in shut and "egress" not in shut
-    [outward] = [policy for policy in policies if policy.get("egress")]
-    reached = {port["port"] for rule in outward["egress"] for port in rule["ports"]}
-    assert reached == {53, 443, 6379}
-    by_name = {
-        labels(pod)["app.kubernetes.io/name"]: matches(outward["podSelector"], labels(pod)) for pod in pods(objects)
-    }
-    assert by_name == {"guidepost-gateway": True, "guidepost-worker": True, "guidepost-redis": False}
+    reached = {name: ports_reached(policies, name) for name in ("gateway", "worker", "redis")}
+    assert reached == {"gateway": {53, 443, 6379, "any"}, "worker": {53, 443, 6379}, "redis": set()}
+
+
+def ports_reached(policies: list[Object], name: str) -> set[int | str]:
+    pod = {"app.kubernetes.io/name": f"guidepost-{name}"}
+    rules = [rule for one in policies if matches(one["podSelector"], pod) for rule in one.get("egress", [])]
+    return {port["port"] for rule in rules for port in rule.get("ports", [{"port": "any"}])}
+
+
+def test_nothing_private_is_reached_by_address() -> None:
+    blocks = [
+        block["ipBlock"]
+        for one in overlay("cpu")
+        if one["kind"] == "NetworkPolicy"
+        for rule in one["spec"].get("egress", [])
+        for block in rule["to"]
+        if "ipBlock" in block
+    ]
+    assert len(blocks) == 4
+    for block in blocks:
+        left_out = [ip_network(network) for network in block["except"]]
+        assert all(ip_network(block["cidr"]).supernet_of(network) for network in left_out)  # type: ignore[arg-type]
+        for private in ("10.9.8.7", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "fd00::1", "fe80::1"):
+            address = ip_address(private)
+            same_version = address.version == ip_network(block["cidr"]).version
+            assert not same_version or any(address in network for network in left_out)
 
 
 def test_redis_forgets_nothing_that_it_acknowledged() -> None:

@@ -51,11 +51,12 @@ def labels_of(name: str) -> set[str]:
 
 def named(expression: str) -> tuple[set[str], set[str]]:
     """The series of a query, and the labels that it groups or matches by."""
-    series, labels = set(), set()
+    series: set[str] = set()
+    labels: set[str] = set()
 
     def visit(node: Any) -> None:
         if isinstance(node, promql_parser.VectorSelector):
-            series.add(node.name)
+            series.add(str(node.name))
             labels.update(matcher.name for matcher in node.matchers.matchers)
         if isinstance(node, promql_parser.AggregateExpr) and node.modifier:
             labels.update(node.modifier.labels)

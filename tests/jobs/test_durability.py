@@ -17,7 +17,7 @@ def test_the_embedded_redis_lacks_nothing(connection: redis.Redis) -> None:
     [("maxmemory-policy", "allkeys-lru", "allkeys-lru"), ("appendonly", "no", "append-only file")],
 )
 def test_a_setting_that_loses_work_is_named(connection: redis.Redis, setting: str, value: str, said: str) -> None:
-    before = connection.config_get(setting)[setting]
+    before = connection.config_get(setting)[setting] or ""
     connection.config_set(setting, value)
     try:
         [found] = shortcomings(connection)
@@ -28,7 +28,7 @@ def test_a_setting_that_loses_work_is_named(connection: redis.Redis, setting: st
 
 
 def test_a_redis_that_does_not_tell_is_not_suspected(connection: redis.Redis) -> None:
-    connection.execute_command("ACL", "SETUSER", "modest", "on", ">secret", "~*", "+@all", "-info")
+    connection.acl_setuser("modest", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-info"])
     try:
         path = connection.connection_pool.connection_kwargs["path"]
         with redis.Redis(unix_socket_path=path, username="modest", password="secret") as modest:
@@ -36,4 +36,4 @@ def test_a_redis_that_does_not_tell_is_not_suspected(connection: redis.Redis) ->
                 modest.info()
             assert shortcomings(modest) == []
     finally:
-        connection.execute_command("ACL", "DELUSER", "modest")
+        connection.acl_deluser("modest")
