@@ -7,9 +7,6 @@ import re
 import shutil
 import subprocess
 import tomllib
-from functools import cache
-from ipaddress import ip_address, ip_network
-from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -17,7 +14,8 @@ import yaml
 
 from jobs.settings import Settings
 from tests.deploy.image import ROOT, images
-from tests.deploy.kustomization import KUBERNETES, Object, build, containers, documents, named
+from tests.deploy.kustomization import KUBERNETES, Object, containers, documents, named
+from tests.deploy.manifests import BUILDS, labels, matches, overlay, pods, with_component
 
 KUBERNETES_VERSION = "1.34"
 SECRETS = {"guidepost-redis": {"url", "password"}, "guidepost-artifacts": set[str]()}
@@ -26,37 +24,7 @@ PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 VARIABLES = {f"GUIDEPOST_{name.upper()}" for name in Settings.model_fields} | {"REDISCLI_AUTH"}
 
 
-@cache
-def overlay(name: str) -> list[Object]:
-    return build(KUBERNETES / "overlays" / name)
-
-
-@cache
-def with_component(name: str) -> list[Object]:
-    """The base as an overlay that names one component would build it."""
-    return build(KUBERNETES / "components" / name, upon=build(KUBERNETES / "base"))
-
-
-BUILDS = {
-    "cpu": lambda: overlay("cpu"),
-    "gpu": lambda: overlay("gpu"),
-    "volume": lambda: with_component("shared-volume"),
-}
 EACH = pytest.mark.parametrize("name", BUILDS)
-
-
-def pods(objects: list[Object]) -> list[Object]:
-    return [one for one in objects if containers(one)]
-
-
-def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    exact = selector.get("matchLabels", {}).items() <= labels.items()
-    return exact and all(labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", []))
-
-
-def labels(pod: Object) -> dict[str, str]:
-    found: dict[str, str] = pod["spec"]["template"]["metadata"]["labels"]
-    return found
 
 
 @EACH
@@ -223,40 +191,6 @@ def test_users_are_those_of_the_images() -> None:
             context = pod["spec"]["template"]["spec"]["securityContext"]
             [user] = images()[container["name"]].of("USER")
             assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
-
-
-def test_all_kinds_of_pods_are_shut_in_and_reach_what_they_need() -> None:
-    objects = overlay("cpu")
-    policies = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
-    [shut] = [policy for policy in policies if policy["podSelector"] == {}]
-    assert set(shut["policyTypes"]) == {"Ingress", "Egress"} and "ingress" not in shut and "egress" not in shut
-    reached = {name: ports_reached(policies, name) for name in ("gateway", "worker", "redis")}
-    assert reached == {"gateway": {53, 443, 6379, "any"}, "worker": {53, 443, 6379}, "redis": set()}
-
-
-def ports_reached(policies: list[Object], name: str) -> set[int | str]:
-    pod = {"app.kubernetes.io/name": f"guidepost-{name}"}
-    rules = [rule for one in policies if matches(one["podSelector"], pod) for rule in one.get("egress", [])]
-    return {port["port"] for rule in rules for port in rule.get("ports", [{"port": "any"}])}
-
-
-def test_nothing_private_is_reached_by_address() -> None:
-    blocks = [
-        block["ipBlock"]
-        for one in overlay("cpu")
-        if one["kind"] == "NetworkPolicy"
-        for rule in one["spec"].get("egress", [])
-        for block in rule["to"]
-        if "ipBlock" in block
-    ]
-    assert len(blocks) == 4
-    for block in blocks:
-        left_out = [ip_network(network) for network in block["except"]]
-        assert all(ip_network(block["cidr"]).supernet_of(network) for network in left_out)  # type: ignore[arg-type]
-        for private in ("10.9.8.7", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "fd00::1", "fe80::1"):
-            address = ip_address(private)
-            same_version = address.version == ip_network(block["cidr"]).version
-            assert not same_version or any(address in network for network in left_out)
 
 
 def test_redis_forgets_nothing_that_it_acknowledged() -> None:
