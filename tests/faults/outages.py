@@ -33,7 +33,7 @@ SMALL: Body = {"model": "gaussians", "label": 0, "sampler": {"type": "ddim", "st
 def killed_redis(trial: Trial) -> Finding:
     """Redis is killed with SIGKILL under load and started again on its files."""
     finding, bodies, seconds = Finding("killed_redis", killed_redis.__doc__ or "", trial.seed), trial.bodies(), []
-    with Cluster(trial.folder, workers=2, faults=SLOW, settings={"lease_seconds": trial.lease}) as cluster:
+    with Cluster(trial.folder, workers=2, faults=SLOW, settings=trial.settings) as cluster:
         with Load(cluster.urls, bodies, trial.seed) as load:
             for _ in trial.times("kills"):
                 time.sleep(trial.random.uniform(0.5, 2.0 if trial.quick else 5.0))
@@ -52,8 +52,7 @@ def killed_redis(trial: Trial) -> Finding:
 def killed_gateways(trial: Trial) -> Finding:
     """One of two gateways is killed with SIGKILL under load and started again at its port."""
     finding, bodies = Finding("killed_gateways", killed_gateways.__doc__ or "", trial.seed), trial.bodies()
-    settings = {"lease_seconds": trial.lease}
-    with Cluster(trial.folder, gateways=2, workers=2, faults=SLOW, settings=settings) as cluster:
+    with Cluster(trial.folder, gateways=2, workers=2, faults=SLOW, settings=trial.settings) as cluster:
         with Load(cluster.urls, bodies, trial.seed) as load:
             for _ in trial.times("kills"):
                 time.sleep(trial.random.uniform(0.2, 1.0))
@@ -69,7 +68,7 @@ def killed_gateways(trial: Trial) -> Finding:
 def redis_away(trial: Trial) -> Finding:
     """Redis is gone for a while under load, then silent for as long (SIGSTOP)."""
     finding, bodies = Finding("redis_away", redis_away.__doc__ or "", trial.seed), trial.bodies()
-    away, settings = 30.0, {"lease_seconds": trial.lease}
+    away, settings = 30.0, trial.settings
     if trial.quick:
         away, settings = 2.5, settings | {"redis_timeout_seconds": 1.0}
     with Cluster(trial.folder, workers=2, faults=SLOW, settings=settings) as cluster:

@@ -42,6 +42,11 @@ class Trial:
         """Seconds: the default, or one that tests can wait for."""
         return 1.5 if self.quick else 10.0
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """Of a service whose processes die: checkpoints as often as steps, so that much goes on from one."""
+        return {"lease_seconds": self.lease, "checkpoint_seconds": 0.05}
+
     def times(self, text: str, of: int = 1) -> Iterator[int]:
         """0, 1, ... with a progress bar on standard error; each stands for `of` repetitions."""
         return iter(tqdm(range(self.repeat // of), desc=text, mininterval=1, disable=self.quick))
@@ -58,6 +63,7 @@ def judge(finding: Finding, cluster: Cluster, history: History, bodies: Sequence
         finding.insist(status == 0, f"a worker ended with status {status}")
     settle(history, cluster.urls, SETTLE_SECONDS)
     read_stored(history, cluster.store())
+    log = (cluster.folder / "worker.log").read_text()
     accepted = {entry.id for entry in history.accepted}
     violations = check(history, undisturbed(list(bodies)))
     finding.broken += map(str, violations)
@@ -71,6 +77,8 @@ def judge(finding: Finding, cluster: Cluster, history: History, bodies: Sequence
     unlucky = sum(record.error is not None and record.error.code == "worker_lost" for record in records)
     finding.add("failed because each attempt was lost", unlucky)
     finding.add("run more than once", sum(record.attempts > 1 for record in records))
+    finding.add("attempts that went on from a checkpoint", log.count("goes on from a checkpoint"))
+    finding.add("ends that were reported by attempts that were over, without effect", log.count("its attempt was over"))
 
 
 class Losses:
