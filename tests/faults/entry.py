@@ -25,7 +25,9 @@ from guidance.protocol import Branch
 from jobs.attempt import Attempt
 from jobs.store import JobStore
 
-for name in ("DDIM", "DDPM", "EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete", "DPMSolverMultistep"):
+ONE_STEP = ("DDIM", "DDPM", "EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete")
+MULTISTEP = ("DPMSolverMultistep", "LMSDiscrete", "UniPCMultistep")
+for name in (*ONE_STEP, *MULTISTEP):
     getattr(diffusers, f"{name}Scheduler")  # imported when first asked for
 
 CLONE_NEWNET = 0x40000000

@@ -12,8 +12,9 @@ from jobs.request import GenerationRequest
 from jobs.settings import Settings
 from workers.local import generate
 
-SAMPLERS = ("ddim", "ddpm", "dpmpp_2m", "euler", "euler_ancestral", "heun")
-COMBINERS = ("cfg", "apg", "mambo_g", "cfg_zero", "fdg", "tcfg")
+SAMPLERS = ("ddim", "ddpm", "dpmpp_2m", "euler", "euler_ancestral", "heun", "lms", "unipc")
+COMBINERS = ("cfg", "apg", "mambo_g", "cfg_zero", "fdg", "smc", "tcfg")
+CORRECTIONS = ((), ("momentum",), ("rescale",), ("momentum", "dynamic_threshold"))
 LABELS = (0, 1, 2)
 """The fourth is the poison's."""
 POISON = 3
@@ -45,6 +46,7 @@ def _body(random: Random, steps: tuple[int, int]) -> Body:
         "guidance": {
             "schedule": {"type": "constant", "weight": random.choice((1, 2, 4))},
             "combiner": {"type": random.choice(COMBINERS)},
+            "correction": [{"type": type} for type in random.choice(CORRECTIONS)],
         },
         "diagnostics": random.choice(("off", "summary")),
     }
