@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from jobs.record import TERMINAL
-from tests.faults.history import STORED, UNKNOWN, Accepted, Answered, Entry, Fetched, Refused, Told
+from tests.faults.history import STORED, UNKNOWN, Accepted, Answered, Canceled, Entry, Fetched, Refused, Told
+
+LOST = "worker_lost"
+"""The code of a generation whose workers were lost as often as may be."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Life:
     answers: list[Answered] = field(default_factory=list)
     told: defaultdict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
     fetched: list[Fetched] = field(default_factory=list)
+    canceled: bool = False
 
 
 def check(history: Iterable[Entry], expected: Mapping[str, Sequence[str]]) -> list[Violation]:
@@ -60,6 +64,8 @@ def _lives(entries: Iterable[Entry]) -> Iterable[Life]:
             life.answers.append(entry)
         elif isinstance(entry, Told):
             life.told[entry.source].append(entry)
+        elif isinstance(entry, Canceled):
+            life.canceled = True
         else:
             life.fetched.append(entry)
     return lives.values()
@@ -107,6 +113,17 @@ def _stays_ended(life: Life) -> Iterator[Violation]:
 
 def _end(answer: Answered) -> tuple[object, ...]:
     return answer.status, answer.attempts, answer.images, answer.error
+
+
+def _ends_for_a_reason(life: Life) -> Iterator[Violation]:
+    """Every request of a history can be run: it succeeds unless it is canceled, or all its workers die."""
+    for answer in life.answers:
+        asked = answer.status == "canceled" and life.canceled
+        lost = answer.status == "failed" and answer.error == LOST
+        if answer.status in TERMINAL and not (answer.status == "succeeded" or asked or lost):
+            why = answer.error or "which nobody asked for"
+            yield Violation("nothing ends without a reason", life.id, f"{answer.status}: {why}")
+            return
 
 
 def _attempts_rise(life: Life) -> Iterator[Violation]:
@@ -182,9 +199,15 @@ def _same_bytes(life: Life, expected: Mapping[str, Sequence[str]]) -> Iterator[V
             yield Violation("the bytes are those of an undisturbed run", life.id, f"not so in {attempt}")
             return
     for image in life.fetched:
+        if image.status != 200:
+            yield Violation("what succeeded has its images", life.id, f"image {image.index}: {image.status}")
+            return
         if image.sha256 != files[image.index]:
             yield Violation("the bytes are those of an undisturbed run", life.id, f"not so in image {image.index}")
             return
 
 
-PROMISES = (_never_unknown, _ends, _stays_ended, _attempts_rise, _events_without_holes, _one_done, _events_stay)
+PROMISES = (
+    *(_never_unknown, _ends, _ends_for_a_reason, _stays_ended),
+    *(_attempts_rise, _events_without_holes, _one_done, _events_stay),
+)

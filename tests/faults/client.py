@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from jobs.record import TERMINAL
-from tests.faults.history import UNKNOWN, Accepted, Answered, Fetched, History, Refused, Told, now
+from tests.faults.history import UNKNOWN, Accepted, Answered, Canceled, Fetched, History, Refused, Told, now
 from tests.faults.mixture import Body, name
 
 PAUSE_SECONDS = 0.2
@@ -71,6 +71,7 @@ class Client:
 
     async def cancel(self, id: str) -> str | None:
         asked = now()
+        self.history.add(Canceled(id))
         try:
             answer = await self.http.post(f"/v1/generations/{id}/cancel")
         except httpx.TransportError:
@@ -126,13 +127,14 @@ class Client:
                     yield seq, data["type"], data
 
     async def fetch(self, id: str, index: int) -> None:
-        """The bytes of one image, if it can be had now."""
+        """The bytes of one image of a generation that has succeeded, if anybody answers."""
         try:
             answer = await self.http.get(f"/v1/generations/{id}/images/{index}", headers={"Accept": "image/png"})
         except httpx.TransportError:
             return
-        if answer.status_code == 200:
-            self.history.add(Fetched(id, index, hashlib.sha256(answer.content).hexdigest()))
+        if answer.status_code != 503:
+            sha256 = hashlib.sha256(answer.content).hexdigest()
+            self.history.add(Fetched(id, index, sha256, answer.status_code))
 
 
 def answered(asked: float, job: dict[str, Any]) -> Answered:

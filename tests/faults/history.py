@@ -62,12 +62,20 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Canceled:
+    """A client has asked to cancel, be it heard or not."""
+
+    id: str
+
+
+@dataclass(frozen=True)
 class Fetched:
-    """The bytes of one image."""
+    """The bytes of one image of a generation that has succeeded; or the status that was answered instead."""
 
     id: str
     index: int
     sha256: str
+    status: int = 200
 
 
 @dataclass(frozen=True)
@@ -80,8 +88,8 @@ class Refused:
     retry_after: int | None
 
 
-Entry = Accepted | Answered | Told | Fetched | Refused
-KINDS = {kind.__name__: kind for kind in (Accepted, Answered, Told, Fetched, Refused)}
+Entry = Accepted | Answered | Canceled | Told | Fetched | Refused
+KINDS = {kind.__name__: kind for kind in (Accepted, Answered, Canceled, Told, Fetched, Refused)}
 
 
 class History:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.checker import check
-from tests.faults.history import STORED, Accepted, Answered, Entry, Fetched, History, Refused, Told
+from tests.faults.history import STORED, Accepted, Answered, Canceled, Entry, Fetched, History, Refused, Told
 
 EXPECTED = {"disc": ("a0", "a1")}
 ACCEPTED = Accepted(0.0, 1.0, "job", "disc", key="key")
@@ -67,6 +67,10 @@ WRONG: list[tuple[str, list[Entry]]] = [
     ("the bytes are those of an undisturbed run", [*without(ENDED, STILL), replace(ENDED, images=("a0", "b1"))]),
     ("the bytes are those of an undisturbed run", [*without(AGAIN), replace(AGAIN, images=("b0",))]),
     ("the bytes are those of an undisturbed run", [*GOOD, Fetched("job", 1, "b1")]),
+    ("nothing ends without a reason", [ACCEPTED, Answered(2.0, 3.0, "job", "canceled")]),
+    ("nothing ends without a reason", [ACCEPTED, Answered(2.0, 3.0, "job", "failed", 1, (), "internal")]),
+    ("nothing ends without a reason", [ACCEPTED, Canceled("job"), Answered(2.0, 3.0, "job", "expired")]),
+    ("what succeeded has its images", [*GOOD, Fetched("job", 1, "", 410)]),
     ("one key, one generation", [*GOOD, Accepted(0.0, 1.0, "other", "disc", "key"), replace(STILL, id="other")]),
 ]
 
@@ -82,6 +86,7 @@ ALLOWED: list[tuple[str, list[Entry]]] = [
     ("a client that was cut off", [*GOOD, Told("job", 1, "status", "client 3", "queued", 0)]),
     ("events nobody kept", [entry for entry in GOOD if not (isinstance(entry, Told) and entry.source == STORED)]),
     ("a refusal", [*GOOD, Refused(1.0, 503, "redis_away", 2)]),
+    ("a cancel", [ACCEPTED, Canceled("job"), Answered(2.0, 3.0, "job", "canceled")]),
     ("a failure", [ACCEPTED, Answered(2.0, 3.0, "job", "failed", 3, (), "worker_lost")]),
 ]
 
@@ -93,6 +98,6 @@ def test_what_may_happen_is_no_violation(what: str, history: list[Entry]) -> Non
 
 def test_a_history_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     with closing(History(tmp_path / "history.jsonl")) as written:
-        for entry in (*GOOD, Refused(1.0, 503, "queue_full", None)):
+        for entry in (*GOOD, Canceled("job"), Refused(1.0, 503, "queue_full", None)):
             written.add(entry)
     assert History.read(tmp_path / "history.jsonl").entries == written.entries
