@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,13 +17,14 @@ from starlette.responses import Response
 
 from jobs.artifacts import StorageAway
 from jobs.connection import AWAY
+from jobs.durability import shortcomings
 from jobs.settings import Settings
 from jobs.version import VERSION
 from service import openapi
 from service.access import Access
-from service.gateway import Gateway
+from service.gateway import RETRY_SECONDS, Gateway
 from service.middleware import PROBES, BodyLimit, Frame
-from service.pointers import problem_items
+from service.pointers import MOST_ITEMS, problem_items
 from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
 from service.rates import Rates
 from service.routes import (
@@ -66,7 +68,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
     app.add_middleware(
-        Access, keys=gateway.keys, rates=Rates(gateway.redis), needs_no_key=gateway.settings.needs_no_key
+        Access,
+        keys=gateway.keys,
+        rates=Rates(gateway.redis),
+        needs_no_key=gateway.settings.needs_no_key,
+        names=gateway.settings.names,
     )
     app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
     for error, handler in HANDLERS.items():
@@ -81,11 +87,26 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway: Gateway = app.state.gateway
     gateway.housekeeper.start()
     gateway.deliverer.start()
+    app.state.looking = asyncio.create_task(_look_at_redis(gateway))
     yield
+    app.state.looking.cancel()
     await run_in_threadpool(gateway.deliverer.stop)
     await run_in_threadpool(gateway.housekeeper.stop)
     await run_in_threadpool(gateway.tracing.close)
     await gateway.close()
+
+
+async def _look_at_redis(gateway: Gateway) -> None:
+    """Warn of a Redis that may lose what it accepts, as soon as it answers."""
+    while True:
+        try:
+            found = await run_in_threadpool(shortcomings, gateway.redis)
+        except AWAY:
+            await asyncio.sleep(RETRY_SECONDS)
+            continue
+        for sentence in found:
+            log.warning("%s", sentence)
+        return
 
 
 async def _refused(request: Request, error: Any) -> Response:
@@ -101,7 +122,8 @@ async def _invalid(request: Request, error: Any) -> Response:
         detail = f"Content-Type = {given}: send application/json"
         return respond(request, Refusal(415, "unsupported_media_type", detail))
     items = problem_items(error.errors(), error.body)
-    return respond(request, Refusal(422, "invalid_request", summed_up(items), errors=items))
+    detail = summed_up(items, len(error.errors()) if len(items) == MOST_ITEMS else 0)
+    return respond(request, Refusal(422, "invalid_request", detail, errors=items))
 
 
 async def _http(request: Request, error: Any) -> Response:
@@ -126,6 +148,7 @@ def _allowed(request: Request, found: str) -> str:
 
 
 async def _redis_away(request: Request, error: Any) -> Response:
+    log.warning("Redis is away: %s", error)
     detail = "Redis cannot be reached"
     if request.method == "POST":
         detail += "; should the connection have broken while it answered, this request may have been accepted"

@@ -59,10 +59,14 @@ def perform() -> None:
 
 def insist(report: Callable[[], T]) -> T:
     """Do it as soon as Redis is there: what was sampled is not lost to a restart of Redis."""
+    said = ""
     while True:
         try:
             return report()
-        except AWAY:
+        except AWAY as error:
+            if str(error) != said:  # such as a wrong password: it is waited for all the same
+                said = str(error)
+                log.warning("Redis is away: %s", said)
             time.sleep(REDIS_RETRY_SECONDS)
 
 
