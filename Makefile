@@ -10,7 +10,7 @@ PIP_AUDIT := 2.10.1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test fuzz check audit bench train spec pictures clients lock clean
+.PHONY: help install demo test fuzz check audit bench train spec pictures clients images lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -71,6 +71,9 @@ $(CLIENTS)/installed: clients/requirements.lock clients/package.json clients/pac
 	@cp clients/package.json clients/package-lock.json $(CLIENTS)
 	@cd $(CLIENTS) && PATH="$$PWD/bin:$$PATH" node nodejs/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
+
+images: install  ## what the Dockerfile's targets install and start, in fresh environments, without Docker
+	$(BIN)/python -m tests.deploy.rehearsal $(ARGS)
 
 lock:            ## resolve the newest versions that pyproject.toml allows, torch first
 	rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock

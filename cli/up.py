@@ -100,6 +100,12 @@ def worker(
     max_batch_rows: Annotated[
         int | None, typer.Option(help="Rows per network call. Default: GUIDEPOST_MAX_BATCH_ROWS.", min=1)
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Run none: exit 0 if one of this machine shows itself, 1 if none does, 2 if Redis is away."
+        ),
+    ] = False,
 ) -> None:
     """Run one worker process: it loads the models of GUIDEPOST_MODELS and serves the queue in GUIDEPOST_REDIS_URL.
 
@@ -107,12 +113,18 @@ def worker(
     Examples:
       GUIDEPOST_REDIS_URL=redis://localhost:6379 guidepost worker --concurrency 8
       GUIDEPOST_MODELS=sd15=/models/sd15 guidepost worker --max-batch-rows 4
+      GUIDEPOST_REDIS_URL=redis://localhost:6379 guidepost worker --check
     """
+    from jobs.settings import Settings
+
+    if check:
+        from cli.check import check as status
+
+        raise typer.Exit(status(Settings()))
     from cli.process import end_with_parent
 
     end_with_parent()
     _settle(GUIDEPOST_CONCURRENCY=concurrency, GUIDEPOST_MAX_BATCH_ROWS=max_batch_rows)
-    from jobs.settings import Settings
     from workers.main import run
 
     run(Settings())

@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     housekeeping_seconds: float = Field(1.0, gt=0, description="how often deadlines and expired bytes are looked for")
     lease_seconds: float = Field(10.0, gt=0, description="a worker that is silent for so long counts as lost")
     max_attempts: int = Field(3, ge=1, description="workers that one generation may lose before it fails")
+    checkpoint_seconds: float = Field(
+        5.0, ge=0, description="how often it is written down how far a generation is, to go on from there; 0: never"
+    )
+    checkpoint_bytes: int = Field(32 * 2**20, ge=0, description="size of such a checkpoint; a larger one is not kept")
     drain_seconds: float = Field(
         15.0, ge=0, description="for which a worker that is asked to end goes on; what then runs goes to another"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,11 +17,12 @@ from starlette.responses import Response
 
 from jobs.artifacts import StorageAway
 from jobs.connection import AWAY
+from jobs.durability import shortcomings
 from jobs.settings import Settings
 from jobs.version import VERSION
 from service import openapi
 from service.access import Access
-from service.gateway import Gateway
+from service.gateway import RETRY_SECONDS, Gateway
 from service.middleware import PROBES, BodyLimit, Frame
 from service.pointers import MOST_ITEMS, problem_items
 from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
@@ -85,11 +87,26 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway: Gateway = app.state.gateway
     gateway.housekeeper.start()
     gateway.deliverer.start()
+    app.state.looking = asyncio.create_task(_look_at_redis(gateway))
     yield
+    app.state.looking.cancel()
     await run_in_threadpool(gateway.deliverer.stop)
     await run_in_threadpool(gateway.housekeeper.stop)
     await run_in_threadpool(gateway.tracing.close)
     await gateway.close()
+
+
+async def _look_at_redis(gateway: Gateway) -> None:
+    """Warn of a Redis that may lose what it accepts, as soon as it answers."""
+    while True:
+        try:
+            found = await run_in_threadpool(shortcomings, gateway.redis)
+        except AWAY:
+            await asyncio.sleep(RETRY_SECONDS)
+            continue
+        for sentence in found:
+            log.warning("%s", sentence)
+        return
 
 
 async def _refused(request: Request, error: Any) -> Response:

@@ -6,6 +6,7 @@ The engine never waits for Redis: it reads flags that this thread sets.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from typing import Any
@@ -77,6 +78,7 @@ class Watch:
     def _info(self) -> dict[str, Any]:
         settings, totals = self.runtime.settings, self.runtime.engine.batcher.totals
         device = str(next(iter(self.runtime.engine.models.values())).device)
-        info = {"device": device, "concurrency": settings.concurrency, "max_batch_rows": settings.max_batch_rows}
+        info: dict[str, Any] = {"host": socket.gethostname(), "device": device}
+        info |= {"concurrency": settings.concurrency, "max_batch_rows": settings.max_batch_rows}
         speed = totals.rows / totals.seconds if totals.seconds else 0.0
         return info | {"forwards": totals.forwards, "rows": totals.rows, "evaluations_per_second": speed}
