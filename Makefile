@@ -5,10 +5,12 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 TORCH  := 2.13.0
 CLIENTS := .cache/clients
+AUDIT   := .cache/audit
+PIP_AUDIT := 2.10.1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test fuzz check bench train spec pictures clients images lock clean
+.PHONY: help install demo test fuzz check audit bench train spec pictures clients images lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -29,13 +31,21 @@ demo: install    ## the service, real generations, a grid and a plot; stops what
 test: install clients ## the whole suite
 	$(BIN)/python -m pytest $(ARGS)
 
-fuzz: install    ## schemathesis over the whole OpenAPI document, all checks on
+fuzz: install    ## hypothesis over every parser, then schemathesis over the whole OpenAPI document
 	$(BIN)/python -m tests.service.fuzz $(ARGS)
 
 check: install   ## lint, types, floors
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(AUDIT)/installed ## known vulnerabilities of everything pinned; asks PyPI's advisories, so it needs the internet
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps -r requirements.lock -r clients/requirements.lock
+
+$(AUDIT)/installed: Makefile
+	@test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install --quiet --progress-bar off pip-audit==$(PIP_AUDIT)
+	@touch $@
 
 bench: install   ## throughput and latency against stock diffusers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)

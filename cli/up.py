@@ -80,6 +80,7 @@ def serve(
     from jobs.settings import Settings
     from jobs.tracing import TracingMissing
     from service.app import create_app
+    from service.server import config
 
     settings = Settings()
     configure(settings)
@@ -89,8 +90,7 @@ def serve(
         app = create_app(settings)
     except TracingMissing as error:
         sys.exit(f"guidepost gateway: {error}")
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config(app)).run(sockets=[listener])
 
 
 def worker(

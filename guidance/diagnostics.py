@@ -1,4 +1,4 @@
-"""Numbers and pictures of a trajectory: gathered on the device as it runs, moved to the host once at its end."""
+"""Numbers and pictures of a trajectory: kept on the device as it runs, moved to the host together, and seldom."""
 
 from __future__ import annotations
 
@@ -98,6 +98,8 @@ class Diagnostics:
     def __init__(self, detail: Detail, data_bound: float) -> None:
         self.detail = detail
         self.data_bound = data_bound
+        self._rows: list[dict[str, float]] = []
+        """Of the evaluations whose numbers are on the host already; the next three are of those after them."""
         self._host: list[dict[str, float]] = []
         self._device: list[Tensor] = []
         self._notes: list[dict[str, Any]] = []
@@ -152,22 +154,45 @@ class Diagnostics:
         )
 
     def columns(self) -> dict[str, list[float | None]]:
-        """One list per column, an entry per evaluation; the only transfer of theirs from the device."""
-        if not self._host:
-            return {}
-        import torch
-
-        noted = [value for notes in self._notes for value in notes.values() if isinstance(value, torch.Tensor)]
-        gathered = [*map(widest, self._device), *(widest(value).reshape(1) for value in noted)]
-        numbers = iter(torch.cat(gathered).cpu().tolist())
-        rows = [host | {name: next(numbers) for name in MEASURED} for host in self._host]
-        for row, notes in zip(rows, self._notes, strict=True):
-            for name, value in notes.items():
-                row[name] = next(numbers) if isinstance(value, torch.Tensor) else float(value)
-            row["cosine"] = _ratio(row.pop("dot"), row["cond_norm"] * row["uncond_norm"])
-            row["guided_to_cond"] = _ratio(row["guided_norm"], row["cond_norm"])
+        """One list per column, an entry per evaluation."""
+        rows = [row | _compared(row) for row in self._gathered()]
         used = [name for name in UNITS if any(name in row for row in rows)]
         return {name: [_finite(row.get(name, math.nan)) for row in rows] for name in used}
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` reads, for a trajectory that goes on elsewhere."""
+        rows = self._gathered()
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {"rows": {name: [row.get(name) for row in rows] for name in names}, "album": self._album.strips}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        columns = state["rows"]
+        rows = (zip(columns, values, strict=True) for values in zip(*columns.values(), strict=True))
+        self._rows = [{name: value for name, value in row if value is not None} for row in rows]
+        self._album.strips = state["album"]
+
+    def _gathered(self) -> list[dict[str, float]]:
+        """All numbers, on the host; the only transfer of theirs from the device."""
+        if self._host:
+            import torch
+
+            noted = [value for notes in self._notes for value in notes.values() if isinstance(value, torch.Tensor)]
+            gathered = [*map(widest, self._device), *(widest(value).reshape(1) for value in noted)]
+            numbers = iter(torch.cat(gathered).cpu().tolist())
+            rows = [host | {name: next(numbers) for name in MEASURED} for host in self._host]
+            for row, notes in zip(rows, self._notes, strict=True):
+                for name, value in notes.items():
+                    row[name] = next(numbers) if isinstance(value, torch.Tensor) else float(value)
+            self._rows += rows
+            self._host, self._device, self._notes = [], [], []
+        return self._rows
+
+
+def _compared(row: dict[str, float]) -> dict[str, float]:
+    return {
+        "cosine": _ratio(row["dot"], row["cond_norm"] * row["uncond_norm"]),
+        "guided_to_cond": _ratio(row["guided_norm"], row["cond_norm"]),
+    }
 
 
 def summary(columns: dict[str, list[float | None]]) -> dict[str, float | None]:

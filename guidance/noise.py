@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from guidance.memory import remembered
+
 Array = NDArray[np.float64]
 
 
+@remembered
 @dataclass(frozen=True, slots=True)
 class Level:
     """A noise level. `t` is the network's own clock; everything else in this package speaks of alpha and sigma."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from functools import lru_cache
 from hashlib import sha256
@@ -19,6 +18,14 @@ if TYPE_CHECKING:
 TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 MAX_BYTES = 2 * 2**20
 MAX_SIDE = 2048
+PARTS = {"PNG": "chunks", "JPEG": "scans", "WEBP": "parts"}
+MAX_PARTS = {"PNG": 4096, "JPEG": 32, "WEBP": 0}
+"""Encoders make a chunk of 8 KiB and some 10 scans. 100 KB of empty scans keep a decoder busy for half a minute."""
+START_OF_SCAN = b"\xff\xda"
+PNG_SIGNATURE, PNG_AROUND = 8, 12
+"""Bytes before the first chunk, and of each but its data, whose length comes first."""
+DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+"""Pillow's modes with more than 8 bits a channel; colours of 16 bits it rounds itself."""
 PREFIX = "data:"
 SUFFIX = ";base64,"
 DIGEST = "sha256:"
@@ -30,11 +37,27 @@ def _checked(url: str) -> str:
     data = _bytes(url)
     if len(data) > MAX_BYTES:
         raise _refusal("is {size} bytes; the most is {bound}", size=len(data), bound=MAX_BYTES)
-    width, height = size(url)
-    if max(width, height) > MAX_SIDE:
-        raise _refusal("is {width} x {height} pixels; the longest side may have {bound}", width, height, MAX_SIDE)
-    _decoded(url)
+    kind = TYPES[url.partition(SUFFIX)[0].removeprefix(PREFIX)]
+    if (parts := _parts(data, kind)) > MAX_PARTS[kind]:
+        raise _refusal(f"has {{size}} {PARTS[kind]}; the most is {{bound}}", size=parts, bound=MAX_PARTS[kind])
+    with _open(url) as image:
+        width, height = image.size
+        if max(width, height) > MAX_SIDE:
+            raise _refusal("is {width} x {height} pixels; the longest side may have {bound}", width, height, MAX_SIDE)
+        _coloured(image)
     return url
+
+
+def _parts(data: bytes, kind: str) -> int:
+    """What a decoder goes through one by one, however small it is, so that small files can take minutes. At least
+    as many as there are: in a JPEG the bytes of a scan's marker may also stand in metadata.
+    """
+    if kind == "JPEG":
+        return data.count(START_OF_SCAN)
+    count, place = 0, PNG_SIGNATURE
+    while kind == "PNG" and place < len(data):
+        count, place = count + 1, place + PNG_AROUND + int.from_bytes(data[place : place + 4])
+    return count
 
 
 def _refusal(sentence: str, width: int = 0, height: int = 0, bound: int = 0, size: int = 0) -> PydanticCustomError:
@@ -48,7 +71,7 @@ def _bytes(url: str) -> bytes:
         raise _refusal(f"must be a data URL: data: then {', '.join(TYPES)}, then {SUFFIX} and the bytes in base64")
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise _refusal(f"is not base64: {error}") from None
 
 
@@ -58,16 +81,17 @@ def _open(url: str) -> PIL.Image.Image:
     kind = TYPES[url.partition(SUFFIX)[0].removeprefix(PREFIX)]
     try:
         return PIL.Image.open(io.BytesIO(_bytes(url)), formats=[kind])
-    except (PIL.UnidentifiedImageError, PIL.Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except Exception:  # Pillow raises many kinds on files that lie
         raise _refusal(f"is no {kind} file that can be read") from None
 
 
-def _decoded(url: str) -> PIL.Image.Image:
-    with _open(url) as image:
-        try:
-            return image.convert("RGBA")
-        except (OSError, ValueError, SyntaxError):
-            raise _refusal("is cut short, or broken") from None
+def _coloured(image: PIL.Image.Image) -> PIL.Image.Image:
+    if image.mode in DEEP:  # converting would make almost everything white
+        raise _refusal("has greys of more than 8 bits; the most is {bound}", bound=8)
+    try:
+        return image.convert("RGBA")
+    except Exception:
+        raise _refusal("is cut short, or broken") from None
 
 
 def size(url: str) -> tuple[int, int]:
@@ -93,7 +117,8 @@ def pixels(url: str) -> Tensor:
     import PIL.Image
     import torch
 
-    coloured = _decoded(url)
+    with _open(url) as image:
+        coloured = _coloured(image)
     flat = PIL.Image.alpha_composite(PIL.Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
     return torch.from_numpy(np.array(flat)).permute(2, 0, 1)[None].float() / 127.5 - 1
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from guidance.memory import remembered
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -32,6 +34,7 @@ START, END, PADDING = "<start>", "<end>", "<padding>"
 """What the tokens around a text's words are called."""
 
 
+@remembered
 @dataclass(frozen=True, eq=False)
 class Picture:
     """What a method leaves: `cells` (H, W), on the device, never changed after."""

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from guidance.attention import Edit
+from guidance.memory import remembered
 from guidance.noise import CLEAN, ZERO_SIGNAL, Level
 from guidance.pictures import Picture
 from guidance.prediction import Kind, Prediction
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@remembered
 @dataclass(frozen=True)
 class Companion:
     """A model that a request asks beside its own: a weaker one."""
@@ -36,6 +38,7 @@ class Companion:
     """What it predicts."""
 
 
+@remembered
 @dataclass(frozen=True, eq=False)
 class Condition:
     """What the network is told. `embeddings` are continuous and may be transformed; `given` are passed as they are.
@@ -123,7 +126,9 @@ class Step:
     generator: Seeded
     """Draws what conditions and combiners need of randomness; never shared with the solver's noise."""
     memory: dict[str, Any]
-    """What a method keeps over the steps of one trajectory, under its own type name. Dies with the trajectory."""
+    """What a method keeps over the steps of one trajectory, under its own type name. Dies with the trajectory.
+
+    Values are replaced, never changed, and of types that `guidance.checkpoint` knows."""
     kept: float | None = None
     """Share of the predicted noise that the solver's step keeps; None where the step is not of first order."""
     others: Mapping[Wanted, Condition] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from guidance.diagnostics import Cost, Detail, Diagnostics
@@ -13,6 +14,7 @@ from guidance.plan import Call, plan
 from guidance.prediction import Prediction
 from guidance.protocol import Asking, Branch, Conditions, Run, Step, T
 from guidance.samplers import AnySampler
+from guidance.samplers.base import StepSolver
 from guidance.spec import GuidanceSpec
 from guidance.time_travel import noised
 
@@ -23,6 +25,21 @@ if TYPE_CHECKING:
 
 CONDITION_STREAM = 0x9E3779B9
 """Sets the stream of condition noise apart: with CADS or without, the solver draws the same noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a trajectory stands between two calls. What is in it is replaced, not changed, while the next one runs."""
+
+    sample: Tensor
+    solver: StepSolver
+    began: StepSolver
+    """The solver as it was where the step began: for a step that is repeated."""
+    noise: Tensor
+    """State of the generator that draws the solver's noise."""
+    conditions: Tensor
+    """State of the one that methods draw from."""
+    memory: dict[str, Any]
 
 
 class Trajectory:
@@ -55,11 +72,14 @@ class Trajectory:
         self.diagnostics = Diagnostics(detail, model.info.data_bound)
         self.calls_done = 0
         self.nfe_done = 0
+        self.finite: int | Tensor = 0
+        """Calls after which the sample was finite, counted on the device."""
         self.guided: Prediction | None = None
         """The latest guided prediction, for previews."""
         self.cost = Cost()
         """Of the evaluations since the last call; the driver adds to it."""
         self._memory: dict[str, Any] = {}
+        self._place: Place | None = None
         self._pipeline = Pipeline(guidance, model)
         last = model.info.noise.num_train_timesteps - 1
         self._starts = tuple({call.step: call.start for call in self.plan.calls}.values())
@@ -74,20 +94,28 @@ class Trajectory:
         """Evaluations done, and what is planned of the inversion and the calls to come."""
         return max(self.nfe_done, self.inversion_nfe) + sum(call.nfe for call in self.plan.calls[self.calls_done :])
 
+    def lost_at(self) -> int | None:
+        """The step at which the sample became NaN or infinite, which it stays; None where it did not.
+
+        Waits for the device.
+        """
+        finite = int(self.finite)
+        return None if finite == self.calls_done else self.plan.calls[finite].step
+
     def run(self) -> Run:
         """Sample. Yields branches, is sent network outputs, returns the final sample (1, C, H, W)."""
         import torch
 
         noise_stream = torch.Generator().manual_seed(self.seed)
         condition_stream = torch.Generator().manual_seed(self.seed ^ CONDITION_STREAM)
-        solver = began = self.sampler.make_solver(self.model.info.noise, self.model.scheduler_config)
-        noise = self.noise
-        if noise is None and self.source is not None:
-            noise = yield from self._inverted(self.source)
-        if noise is None:
-            noise = torch.randn(self.shape, generator=noise_stream, dtype=self.model.dtype)
-        sample = solver.start(noise.to(self.model.device))
-        for done, call in enumerate(self.plan.calls):
+        if (place := self._place) is None:
+            solver = began = self._solver()
+            sample = solver.start((yield from self._start(noise_stream)).to(self.model.device))
+        else:
+            sample, solver, began = place.sample, place.solver, place.began
+            noise_stream.set_state(place.noise)
+            condition_stream.set_state(place.conditions)
+        for call in self.plan.calls[self.calls_done :]:
             if call.within == 0 and call.repeated:
                 if call.repeat:
                     sample, solver = self._back(call, sample, noise_stream), began
@@ -97,8 +125,60 @@ class Trajectory:
             sample = solver.advance(sample, guided.prediction, call.place, noise_stream, guided.renoised)
             if guided.after is not None:
                 sample = sample + guided.after / self.sampler.scale(call.after)
-            self.calls_done = done + 1
+            self.calls_done += 1
+            self.finite = self.finite + sample.isfinite().all()
+            streams = noise_stream.get_state(), condition_stream.get_state()
+            self._place = Place(sample, solver, began, *streams, dict(self._memory))
         return sample
+
+    def state(self) -> dict[str, Any] | None:
+        """All that `restore` needs to go on after the last call that ended, in nested values that `Packed` holds.
+
+        None where none has. Evaluations of a call that is under way are made again.
+        """
+        if (place := self._place) is None:
+            return None
+        ended = self.calls_done == len(self.plan.calls)
+        call = None if ended else self.plan.calls[self.calls_done]
+        repeats = call is not None and call.repeated and (call.within, call.repeat) != (0, 0)
+        return {
+            "calls_done": self.calls_done,
+            "nfe_done": self.nfe_done,
+            "finite": self.finite,
+            "diagnostics": self.diagnostics.state(),
+            "sample": place.sample,
+            "solver": {} if ended else place.solver.state(),
+            "began": place.began.state() if repeats else {},
+            "noise": place.noise,
+            "conditions": place.conditions,
+            "memory": {} if ended else place.memory,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Before `run`: stand where the trajectory stood that told its `state`, of the same spec, model and seed."""
+        if state["sample"].shape != self.shape:
+            raise ValueError(f"a state of {tuple(state['sample'].shape)} is not of {self.shape}")
+        solver, began = self._solver(), self._solver()
+        solver.restore(state["solver"])
+        began.restore(state["began"])
+        self.diagnostics.restore(state["diagnostics"])
+        self.calls_done, self.nfe_done, self.finite = state["calls_done"], state["nfe_done"], state["finite"]
+        self._memory = state["memory"]
+        streams = state["noise"], state["conditions"]
+        self._place = Place(state["sample"], solver, began, *streams, dict(self._memory))
+
+    def _solver(self) -> StepSolver:
+        return self.sampler.make_solver(self.model.info.noise, self.model.scheduler_config)
+
+    def _start(self, stream: Generator) -> Run:
+        """Standard normal noise to begin with."""
+        from torch import randn
+
+        if self.noise is not None:
+            return self.noise
+        if self.source is not None:
+            return (yield from self._inverted(self.source))
+        return randn(self.shape, generator=stream, dtype=self.model.dtype)
 
     def _inverted(self, source: Source) -> Run:
         """The noise to start from, each evaluation counted as it is done. The diagnostics are of the way down."""

@@ -40,7 +40,7 @@ def literal(host: str) -> Address | None:
         pass
     try:
         return IPv4Address(socket.inet_aton(host))  # the forms that connecting would understand
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         return None
 
 

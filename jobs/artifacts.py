@@ -6,6 +6,7 @@ variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGI
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,7 +24,13 @@ from jobs.ids import is_id
 if TYPE_CHECKING:
     from obstore.store import BackoffConfig, ClientConfig, RetryConfig
 
-CONTENT_TYPES = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg", "json": "application/json"}
+CONTENT_TYPES = {
+    "png": "image/png",
+    "webp": "image/webp",
+    "jpeg": "image/jpeg",
+    "json": "application/json",
+    "safetensors": "application/octet-stream",
+}
 """By the suffix of a key."""
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 20.0
@@ -51,6 +58,11 @@ def diagnostics_key(id: str, attempt: int) -> str:
 def picture_key(id: str, attempt: int, index: int, name: str) -> str:
     """Where the picture `name` of image `index`'s diagnostics is kept."""
     return f"{prefix(id)}/{attempt}/diagnostics/{index}/{name}.png"
+
+
+def checkpoint_key(id: str, attempt: int) -> str:
+    """Where it is written how far an attempt of generation `id` is."""
+    return f"{prefix(id)}/{attempt}/checkpoint.safetensors"
 
 
 def sheet_key(id: str, format: str) -> str:
@@ -105,6 +117,11 @@ class ArtifactStore:
         with _away():
             keys = [found["path"] for listed in obstore.list(self._store, prefix) for found in listed]
             obstore.delete(self._store, keys)
+
+    def remove(self, key: str) -> None:
+        """Remove what lies under this very key, if anything does."""
+        with _away(), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self._store, [key])
 
     def owners(self) -> list[str]:
         """The ids of all generations and comparisons that anything is kept of."""

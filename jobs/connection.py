@@ -21,7 +21,13 @@ NO_WAIT = 0.0
 
 
 def connect(settings: Settings) -> redis.Redis:
-    """A client for threads. Every call answers or raises within `redis_timeout_seconds`."""
+    """A client for threads. Every call answers or raises within `redis_timeout_seconds`. ValueError where the URL has
+    an option that there is not.
+    """
+    try:
+        redis.ConnectionPool.from_url(settings.redis).make_connection()  # nothing is connected yet
+    except (TypeError, ValueError, redis.RedisError) as error:
+        raise ValueError(f"GUIDEPOST_REDIS_URL: {error}") from None
     return redis.Redis.from_url(
         settings.redis,
         socket_timeout=settings.redis_timeout_seconds,

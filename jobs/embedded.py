@@ -92,6 +92,7 @@ class EmbeddedRedis:
     def start(self) -> None:
         """Start the server and wait until it answers, with what it held before."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)  # what clients ask for is in it, and what webhooks are signed with
         self._take()
         options = {
             "port": "0",

@@ -28,7 +28,7 @@ CHARSET = b"ASCII\0\0\0"
 """What EXIF puts before a comment."""
 MAX_CHARACTERS = 60 * 2**10
 """A segment of a JPEG has 64 KiB. The bound is the same in every format, so that no conversion loses the text."""
-MAX_FILE_BYTES = 256 * 2**20
+MAX_FILE_BYTES = 64 * 2**20
 
 REMAKING = (
     *("model", "prompt", "label", "negative_prompt", "n", "seed", "width", "height"),

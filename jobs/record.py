@@ -94,6 +94,8 @@ class Record(BaseModel):
     steps: int = 0
     nfe_done: int = 0
     nfe_total: int = 0
+    checkpoint: int | None = None
+    """The attempt whose checkpoint is the latest, as long as there is one."""
     images: tuple[StoredImage, ...] = ()
     diagnostics: dict[str, Any] | None = None
     """The summary; the per-step columns are an artifact."""

@@ -41,6 +41,10 @@ class Reports:
         data = json.dumps({"index": images[-1].index, "seed": images[-1].seed})
         return bool(self._step("event", id, token, type="image", data=data, fields=fields)[0])
 
+    def note(self, id: str, token: str, *, checkpoint: int) -> bool:
+        """Remember that this attempt has left a checkpoint. False: the attempt is over."""
+        return bool(self._step("note", id, token, fields={"checkpoint": str(checkpoint)})[0])
+
     def finish(
         self,
         id: str,

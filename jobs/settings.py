@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -19,10 +20,14 @@ STORES = ("file", "s3", "gs", "az")
 class Settings(BaseSettings):
     """Times are seconds, sizes are bytes unless the description says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="GUIDEPOST_", frozen=True, extra="ignore")
+    # Errors end up in logs, and URLs hold passwords.
+    model_config = SettingsConfigDict(env_prefix="GUIDEPOST_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     redis_url: str | None = Field(
-        None, description=f"redis://, rediss:// or unix:// URL; unset: embedded in `guidepost up`, else {LOCAL_REDIS}"
+        None,
+        repr=False,
+        description=f"redis://, rediss:// or unix:// URL; unset: embedded in `guidepost up`, else {LOCAL_REDIS}; "
+        "password, authority and client certificate: docs/security.md",
     )
     data_dir: Path = Field(Path("guidepost-data"), description="folder of the embedded Redis and of local artifacts")
     artifacts_url: str | None = Field(
@@ -66,6 +71,10 @@ class Settings(BaseSettings):
     housekeeping_seconds: float = Field(1.0, gt=0, description="how often deadlines and expired bytes are looked for")
     lease_seconds: float = Field(10.0, gt=0, description="a worker that is silent for so long counts as lost")
     max_attempts: int = Field(3, ge=1, description="workers that one generation may lose before it fails")
+    checkpoint_seconds: float = Field(
+        5.0, ge=0, description="how often it is written down how far a generation is, to go on from there; 0: never"
+    )
+    checkpoint_bytes: int = Field(32 * 2**20, ge=0, description="size of such a checkpoint; a larger one is not kept")
     drain_seconds: float = Field(
         15.0, ge=0, description="for which a worker that is asked to end goes on; what then runs goes to another"
     )
@@ -92,12 +101,19 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()  # processes started from other folders must mean the same one
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: str | None) -> str | None:
+        if url:
+            _insist_on_redis(url)
+        return url
+
     @field_validator("artifacts_url")
     @classmethod
     def _known_store(cls, url: str | None) -> str | None:
         scheme = urlsplit(url or "file:").scheme
         if scheme not in STORES:
-            raise ValueError(f"{url} must begin with one of {', '.join(f'{name}:' for name in STORES)}")
+            raise ValueError(f"it must begin with one of {', '.join(f'{name}:' for name in STORES)}")
         return url
 
     @field_validator("webhook_allow")
@@ -117,6 +133,11 @@ class Settings(BaseSettings):
         return self.open or _is_loopback(self.host)
 
     @property
+    def names(self) -> frozenset[str] | None:
+        """The public names under which who needs no key may ask; None: any."""
+        return None if self.open else frozenset({urlsplit(self.public_url or "").hostname or ""})
+
+    @property
     def redis(self) -> str:
         """The URL to connect to."""
         return self.redis_url or LOCAL_REDIS
@@ -125,6 +146,19 @@ class Settings(BaseSettings):
     def artifacts(self) -> str:
         """The URL that artifacts are kept under."""
         return self.artifacts_url or (self.data_dir / "artifacts").as_uri()
+
+
+def _insist_on_redis(url: str) -> None:
+    """ValueError, which does not quote the URL, where it cannot be one of a Redis; its options are looked at later."""
+    if re.match(r"rediss?://[^@]*[/?#].*@", url):  # the password would pass for a host
+        raise ValueError("what is special in a password must be percent-encoded: %2F is /, %23 is #, %3F is ?")
+    try:
+        parts = urlsplit(url)
+        readable = parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
+    except ValueError:  # it quotes what stands in place of a port
+        readable = False
+    if not readable:
+        raise ValueError("the scheme or the port is not one of a Redis URL")
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from datetime import UTC, datetime
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from jobs.addresses import literal
 from jobs.api_keys import FORM, ApiKey, ApiKeyStore, id_of, opens, read
 from jobs.connection import AWAY
+from service.pointers import shown
 from service.problems import Refusal, redis_away, respond
 from service.rates import Rates
+
+log = logging.getLogger(__name__)
 
 OPEN = frozenset({"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
 REALM = 'Bearer realm="guidepost"'
@@ -82,8 +87,14 @@ class KnownKeys:
 class Access:
     """Lets requests through to the routes, with `state.tenant` and `state.key`; or answers 401, 403, 429."""
 
-    def __init__(self, app: ASGIApp, keys: KnownKeys, rates: Rates, needs_no_key: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: KnownKeys, rates: Rates, needs_no_key: bool, names: frozenset[str] | None = None
+    ) -> None:
+        """`names` are those under which who needs no key may ask, beside those that only this machine or its network
+        has; None: under any.
+        """
         self.app = app
+        self.names = names
         self.keys = keys
         self.rates = rates
         self.needs_no_key = needs_no_key
@@ -101,7 +112,8 @@ class Access:
         except Refusal as refusal:
             await respond(request, refusal)(scope, receive, send)
             return
-        except AWAY:
+        except AWAY as error:
+            log.warning("Redis is away: %s", error)
             await respond(request, redis_away())(scope, receive, send)
             return
         request.state.key, request.state.tenant = key, key.tenant if key else ""
@@ -112,6 +124,7 @@ class Access:
         if FORM.search(unquote_plus(request.scope["query_string"].decode("latin-1"))):
             raise Refusal(400, "key_in_url", f"URLs end up in logs, so this key should be revoked; {SEND}")
         if not known and self.needs_no_key:
+            self._insist_on_a_local_name(request.headers.get("host", ""))
             return None
         key = _identified(request.headers.get("authorization"), known)
         if needed not in key.scopes:
@@ -119,6 +132,22 @@ class Access:
             challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
             raise Refusal(403, "missing_scope", detail, headers={"WWW-Authenticate": challenge})
         return key
+
+    def _insist_on_a_local_name(self, host: str) -> None:
+        """A page on the internet can make a browser ask this machine by a name of its own (DNS rebinding): without a
+        key, the name is all that tells it from others.
+        """
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            name = host
+        if self.names is None or name in self.names or "." not in name or name.endswith(".localhost"):
+            return
+        if literal(name) is None:
+            detail = (
+                f"Host = {shown(host)}: without keys only localhost, addresses and GUIDEPOST_PUBLIC_URL are answered"
+            )
+            raise Refusal(403, "foreign_host", detail)
 
     async def _counted(self, key: ApiKey) -> dict[str, str]:
         await self.keys.note_use(key)

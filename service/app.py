@@ -24,7 +24,7 @@ from service import openapi
 from service.access import Access
 from service.gateway import RETRY_SECONDS, Gateway
 from service.middleware import PROBES, BodyLimit, Frame
-from service.pointers import problem_items
+from service.pointers import MOST_ITEMS, problem_items
 from service.problems import Refusal, code_of, redis_away, respond, storage_away, summed_up
 from service.rates import Rates
 from service.routes import (
@@ -68,7 +68,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(noun.router)
     app.add_middleware(BodyLimit, max_bytes=gateway.settings.max_body_bytes)
     app.add_middleware(
-        Access, keys=gateway.keys, rates=Rates(gateway.redis), needs_no_key=gateway.settings.needs_no_key
+        Access,
+        keys=gateway.keys,
+        rates=Rates(gateway.redis),
+        needs_no_key=gateway.settings.needs_no_key,
+        names=gateway.settings.names,
     )
     app.add_middleware(Frame, metrics=gateway.metrics, tracing=gateway.tracing)  # added last: the outermost
     for error, handler in HANDLERS.items():
@@ -118,7 +122,8 @@ async def _invalid(request: Request, error: Any) -> Response:
         detail = f"Content-Type = {given}: send application/json"
         return respond(request, Refusal(415, "unsupported_media_type", detail))
     items = problem_items(error.errors(), error.body)
-    return respond(request, Refusal(422, "invalid_request", summed_up(items), errors=items))
+    detail = summed_up(items, len(error.errors()) if len(items) == MOST_ITEMS else 0)
+    return respond(request, Refusal(422, "invalid_request", detail, errors=items))
 
 
 async def _http(request: Request, error: Any) -> Response:
@@ -143,6 +148,7 @@ def _allowed(request: Request, found: str) -> str:
 
 
 async def _redis_away(request: Request, error: Any) -> Response:
+    log.warning("Redis is away: %s", error)
     detail = "Redis cannot be reached"
     if request.method == "POST":
         detail += "; should the connection have broken while it answered, this request may have been accepted"

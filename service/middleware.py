@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -20,6 +21,18 @@ log = logging.getLogger(__name__)
 
 PROBES = ("/livez", "/readyz", "/metrics")
 """Asked every few seconds: their lines are for debugging."""
+BODY_SECONDS = 60.0
+"""How long a body may take to arrive."""
+DOCS = ("/docs", "/redoc")
+NOTHING = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+"""What a browser may run or load for what the API answers, pictures in SVG too: their own style."""
+SWAGGER = (
+    "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; worker-src blob:; connect-src 'self'; "
+    "style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
+    "font-src https://fonts.gstatic.com; img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly; "
+    "frame-ancestors 'none'"
+)
+"""The same for the pages that show the API; their scripts are not ours."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -52,7 +65,10 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"  # bytes of strangers are what we say they are
+                headers["Content-Security-Policy"] = SWAGGER if scope["path"].startswith(DOCS) else NOTHING
                 self._measure(scope, message["status"], time.monotonic() - began)
             await send(message)
 
@@ -86,11 +102,14 @@ def _log(scope: Scope, status: int | None, seconds: float) -> None:
 
 
 class BodyLimit:
-    """Reads the body before anything else does, and refuses one that is too large, also when it is not announced."""
+    """Reads the body before anything else does, and refuses one that is too large, also when it is not announced, or
+    too slow.
+    """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, seconds: float = BODY_SECONDS) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
@@ -98,9 +117,14 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         too_large = announced.isdigit() and int(announced) > self.max_bytes
-        body = None if too_large else await self._read(receive)
-        if body is None:
+        try:
+            async with asyncio.timeout(self.seconds):
+                body = None if too_large else await self._read(receive)
             refusal = Refusal(413, "body_too_large", f"the body has more than {self.max_bytes} bytes")
+        except TimeoutError:
+            body = None
+            refusal = Refusal(408, "body_too_slow", f"the body was not there within {self.seconds:g} s")
+        if body is None:
             await respond(Request(scope), refusal)(scope, receive, send)
             return
         replayed = False

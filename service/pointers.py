@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,11 +19,16 @@ from service.problems import ProblemItem
 LOCATIONS = ("body", "query", "header", "path", "cookie")
 TAG_ERRORS = {"union_tag_invalid", "union_tag_not_found"}
 LONGEST_VALUE = 80
+LONGEST_NAME = 200
+"""Of a member of the client's body, in a pointer or a sentence."""
+MOST_ITEMS = 100
+"""Places that one answer names: a small body can have very many, and each takes a millisecond."""
 
 
 def problem_items(errors: Sequence[Mapping[str, Any]], body: Any) -> list[ProblemItem]:
-    """One item per error of `RequestValidationError.errors()`, but for those that only follow from another."""
-    return [_item(error, body) for error in errors if error["type"] != "default_factory_not_called"]
+    """One item for each of the first errors of `RequestValidationError.errors()` that do not follow from another."""
+    own = (error for error in errors if error["type"] != "default_factory_not_called")
+    return [_item(error, body) for error in islice(own, MOST_ITEMS)]
 
 
 def _item(error: Mapping[str, Any], body: Any) -> ProblemItem:
@@ -61,12 +67,12 @@ def _descend(here: Any, step: str | int) -> Any:
 
 
 def pointer(path: Sequence[str | int]) -> str:
-    """RFC 6901: /guidance/correction/0/phi; the empty string is the whole document."""
-    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
+    """RFC 6901: /guidance/correction/0/phi; the empty string is the whole document. Names are cut to LONGEST_NAME."""
+    return "".join(f"/{str(step)[:LONGEST_NAME].replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
 def _detail(error: Mapping[str, Any], path: Sequence[str | int]) -> str:
-    name = str(path[-1]) if path else "the request"
+    name = str(path[-1])[:LONGEST_NAME] if path else "the request"
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "extra_forbidden":
@@ -75,7 +81,8 @@ def _detail(error: Mapping[str, Any], path: Sequence[str | int]) -> str:
         return "type is missing: it says which method is meant"
     if error["type"] == "union_tag_invalid":
         expected = error["ctx"]["expected_tags"]
-        return f"type = {error['ctx']['tag']!r} is not one of {expected}{_suggestion(error['ctx']['tag'], expected)}"
+        tag = error["ctx"]["tag"]
+        return f"type = {shown(tag)} is not one of {expected}{_suggestion(tag[:LONGEST_NAME], expected)}"
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] in ("value_error", "one_condition", "seed_too_large"):  # ours, which name the value themselves
         return message

@@ -34,6 +34,8 @@ TITLES = {
     "queue_full": "The queue is full",
     "redis_away": "The queue cannot be reached",
     "storage_away": "The images cannot be reached",
+    "foreign_host": "The service is not known under this name",
+    "body_too_slow": "The request body takes too long",
     "body_too_large": "The request body is too large",
     "not_ready": "Not there yet",
     "expired": "No longer kept",
@@ -114,9 +116,9 @@ def invalid(code: str, detail: str, *, pointer: str, location: Literal["body", "
     return Refusal(422, "invalid_request", detail, errors=[item])
 
 
-def summed_up(errors: Sequence[ProblemItem]) -> str:
-    """A detail for several errors: the first one, and how many more there are."""
-    more = len(errors) - 1
+def summed_up(errors: Sequence[ProblemItem], total: int = 0) -> str:
+    """A detail for several errors: the first one, and how many more there are; `total` where not all are named."""
+    more = max(len(errors), total) - 1
     return errors[0].detail + (f" (and {more} more)" if more else "")
 
 

@@ -14,6 +14,8 @@ from jobs.tracing import Tracing
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+LEFT_OUT = "left out"
+
 
 def instrument(app: FastAPI, tracing: Tracing, unseen: Sequence[str]) -> None:
     """Outside of all middleware, so that what runs within knows the span; none for the paths `unseen`."""
@@ -27,11 +29,13 @@ def instrument(app: FastAPI, tracing: Tracing, unseen: Sequence[str]) -> None:
         tracer_provider=tracing.provider,
         excluded_urls=",".join(f"{path}$" for path in unseen),
         exclude_spans=["receive", "send"],
-        server_request_hook=_without_query,
+        server_request_hook=_without_url,
     )
 
 
-def _without_query(span: Span, scope: Scope) -> None:
-    """Clients put keys there, though ours belong in a header."""
-    if span.is_recording() and scope["query_string"]:
-        span.set_attribute("url.query", "left out")
+def _without_url(span: Span, scope: Scope) -> None:
+    """Clients put anything there, keys too, though ours belong in a header. The route says what was asked for."""
+    if span.is_recording():
+        span.set_attribute("url.path", LEFT_OUT)
+        if scope["query_string"]:
+            span.set_attribute("url.query", LEFT_OUT)

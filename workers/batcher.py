@@ -6,6 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from traceback import clear_frames
 
 import torch
 from torch import Tensor
@@ -36,12 +37,40 @@ class Totals:
     """Forwards by their number of rows."""
 
 
-@dataclass
-class Batcher:
-    """Groups branches that can share a forward and runs them, at most `max_rows` at a time."""
+class Room:
+    """How many rows the device has room for in one forward, as far as is known.
 
-    max_rows: int
-    totals: Totals = field(default_factory=Totals)
+    Half of what failed; and twice as many again after `patience` forwards as large as it allows, because what took the
+    room may be gone. Where that fails too, the next try comes after twice as many.
+    """
+
+    def __init__(self, most: int, patience: int = 64) -> None:
+        self.most = self.rows = most
+        self._first_patience = self._patience = patience
+        self._good, self._trying = 0, False
+
+    def ended_well(self, rows: int) -> None:
+        if rows < self.rows:
+            return
+        if self._trying:
+            self._trying, self._patience = False, self._first_patience
+        self._good += 1
+        if self.rows < self.most and self._good >= self._patience:
+            self.rows, self._good, self._trying = min(self.most, 2 * self.rows), 0, True
+
+    def was_too_small(self, rows: int) -> None:
+        """For so many."""
+        if self._trying:
+            self._trying, self._patience = False, 2 * self._patience
+        self.rows, self._good = max(1, min(self.rows, rows // 2)), 0
+
+
+class Batcher:
+    """Groups branches that can share a forward and runs them, at most `max_rows` at a time and as many as have room."""
+
+    def __init__(self, max_rows: int, totals: Totals | None = None) -> None:
+        self.room = Room(max_rows)
+        self.totals = totals or Totals()
 
     def evaluate(self, wanted: Sequence[tuple[Model, Branch]]) -> list[Answer]:
         """One answer for each (model, branch), in order."""
@@ -57,30 +86,49 @@ class Batcher:
             together[id(model), model.batch_key(branch)].append(place)
         for places in together.values():
             model = wanted[places[0]][0]
-            for start in range(0, len(places), self.max_rows):
-                yield model, places[start : start + self.max_rows]
+            while places:
+                rows = self.room.rows  # which the forward before may have changed
+                yield model, places[:rows]
+                places = places[rows:]
 
     def _run(self, model: Model, branches: Sequence[Branch]) -> list[Answer]:
         """One forward; where it fails, halves of it, down to the rows at fault."""
         began = time.perf_counter()
-        try:
-            outputs = model.evaluate(branches)
-        except Exception as error:
-            self.totals.out_of_memory += is_out_of_memory(error)
-            if len(branches) == 1:
-                return [Answer(error, time.perf_counter() - began, 1)]
-            self.totals.splits += 1
-            if is_out_of_memory(error):
-                self.max_rows = max(1, min(self.max_rows, len(branches) // 2))
-                release_memory()
-            middle = len(branches) // 2
-            return self._run(model, branches[:middle]) + self._run(model, branches[middle:])
+        outputs = _tried(model, branches)
         seconds = time.perf_counter() - began
+        if isinstance(outputs, Exception):
+            return self._failed(model, branches, outputs, seconds)
+        self.room.ended_well(len(branches))
         self.totals.forwards += 1
         self.totals.rows += len(branches)
         self.totals.by_rows[len(branches)] += 1
         self.totals.seconds += seconds
         return [Answer(output, seconds, len(branches)) for output in outputs]
+
+    def _failed(self, model: Model, branches: Sequence[Branch], error: Exception, seconds: float) -> list[Answer]:
+        """What comes of halves. Where both have room, there was none for the whole; else a row is at fault."""
+        no_room = is_out_of_memory(error)
+        if no_room:
+            self.totals.out_of_memory += 1
+            release_memory()
+        if len(branches) == 1:
+            return [Answer(error, seconds, 1)]
+        self.totals.splits += 1
+        middle = len(branches) // 2
+        answers = self._run(model, branches[:middle]) + self._run(model, branches[middle:])
+        outputs = [answer.output for answer in answers]
+        if no_room and not any(isinstance(output, Exception) and is_out_of_memory(output) for output in outputs):
+            self.room.was_too_small(len(branches))
+        return answers
+
+
+def _tried(model: Model, branches: Sequence[Branch]) -> list[Tensor] | Exception:
+    """The error with its traceback, without what its frames held: room for the next try."""
+    try:
+        return model.evaluate(branches)
+    except Exception as error:
+        clear_frames(error.__traceback__)
+        return error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import torch
 
@@ -21,11 +22,14 @@ from guidance.protocol import Branch
 from guidance.trajectory import Trajectory
 from workers.batcher import Answer, Batcher, is_out_of_memory
 from workers.encoder import Encoder
-from workers.flight import Flight, NonFinite
+from workers.flight import Flight
 from workers.lane import Lane
 from workers.task import Outcome, Task
 
 log = logging.getLogger(__name__)
+
+LOOK_TICKS = 8
+"""How often it is looked whether samples are finite, besides at their end: on a GPU that waits for what is queued."""
 
 
 @dataclass
@@ -36,6 +40,8 @@ class Stats:
     busy_seconds: float = 0.0
     steps: int = 0
     """Sampler steps, of each image on its own."""
+    checkpoint_seconds: float = 0.0
+    """Of the busy ones, in which checkpoints were made."""
 
 
 class Engine:
@@ -81,13 +87,29 @@ class Engine:
         answers = iter(self.batcher.evaluate(wanted))
         for flight, lane in waiting:
             self._deliver(flight, lane, [next(answers) for _ in lane.wanted])
-        for flight in list(self._flights):
-            flight.report()
-            if not flight.running:
-                self._flights.remove(flight)
-                flight.succeed()
         self.stats.ticks += 1
+        for flight in list(self._flights):
+            self._look_after(flight)
         self.stats.busy_seconds += time.perf_counter() - began
+
+    def _look_after(self, flight: Flight) -> None:
+        """What becomes of a flight after its lanes have moved."""
+        if self.stats.ticks % LOOK_TICKS == 0:
+            flight.look()
+        flight.report()
+        if not flight.running:
+            self._flights.remove(flight)
+            flight.finish()
+        elif flight.due():
+            self._checkpoint(flight)
+
+    def _checkpoint(self, flight: Flight) -> None:
+        began = time.perf_counter()
+        try:
+            flight.checkpoint()
+        except Exception:  # it is optional
+            log.exception("task %s has no checkpoint", flight.task.id, extra=flight.task.labels)
+        self.stats.checkpoint_seconds += time.perf_counter() - began
 
     def _admit(self, block: bool) -> None:
         try:
@@ -104,24 +126,39 @@ class Engine:
     @torch.no_grad()
     def _board(self, task: Task) -> None:
         try:
-            self._flights.append(Flight(task, self._lanes(task)))
+            self._flights.append(self._resumed(task) or Flight(task, self._lanes(task, [None] * task.request.n)))
         except Exception as error:
             log.exception("task %s could not start", task.id, extra=task.labels)
             task.updates.put(failure(error))
 
-    def _lanes(self, task: Task) -> list[Lane]:
+    def _resumed(self, task: Task) -> Flight | None:
+        """The flight of a task that goes on from a checkpoint; None where there is none, or it does not fit."""
+        if task.resumes is None:
+            return None
+        try:
+            states = task.resumes.unpacked(self.models[task.request.model].device)
+            return Flight(task, self._lanes(task, states))
+        except Exception as error:
+            log.warning("task %s begins anew, its checkpoint does not fit", task.id, exc_info=error, extra=task.labels)
+            return None
+
+    def _lanes(self, task: Task, states: Sequence[dict[str, Any] | None]) -> list[Lane]:
+        """One for each image, from its state on; None is the beginning."""
         request = task.request
         model = self.models[request.model]
         conditions = self._encoder.conditions(model, request, self.models)
         source = self._encoder.source(model, request)
         assert request.seed is not None and request.width is not None and request.height is not None
         shape = model.shape(request.width, request.height)
-        trajectories = (
+        trajectories = [
             Trajectory(
                 model, request.guidance, request.sampler, conditions, shape, seed, request.diagnostics, source=source
             )
             for seed in range(request.seed, request.seed + request.n)
-        )
+        ]
+        for trajectory, state in zip(trajectories, states, strict=True):
+            if state is not None:
+                trajectory.restore(state)
         return [Lane(trajectory, index) for index, trajectory in enumerate(trajectories)]
 
     def _asked(self, lane: Lane, branch: Branch) -> Model:
@@ -135,6 +172,7 @@ class Engine:
             if flight.task.canceled.is_set():
                 self._end(flight, Outcome("canceled", reason="user"))
             elif flight.task.released.is_set():
+                self._checkpoint(flight)
                 self._end(flight, Outcome("released"))
             elif flight.task.deadline is not None and now > flight.task.deadline:
                 self._end(flight, Outcome("failed", reason="deadline", detail="the time allowed for running is over"))
@@ -162,6 +200,4 @@ def failure(error: Exception) -> Outcome:
     """How an error is reported to the client: a stable reason and, where it helps, a sentence."""
     if is_out_of_memory(error):
         return Outcome("failed", reason="out_of_memory", detail="the device had no room for one row of this request")
-    if isinstance(error, NonFinite):
-        return Outcome("failed", reason="non_finite", detail=str(error))
     return Outcome("failed", reason="internal", detail=f"{type(error).__name__} while sampling; see the worker's log")

@@ -13,14 +13,20 @@ from workers.batcher import Answer
 
 
 class Lane:
-    """Advances one image by a network reply at a time. `sample` is set when it has ended."""
+    """Advances one image by a network reply at a time.
+
+    `sample` is set when it has ended; so it is at once where the trajectory was restored at its end.
+    """
 
     def __init__(self, trajectory: Trajectory, index: int) -> None:
         self.trajectory = trajectory
         self.index = index
         self.sample: Tensor | None = None
+        self.lost: str | None = None
+        """Why it cannot go on, while the other images of its request do."""
         self._run: Run = trajectory.run()
-        self.wanted: list[Branch] = next(self._run)
+        self.wanted: list[Branch] = []
+        self._advance(None)
 
     @property
     def model(self) -> Model:
@@ -32,8 +38,17 @@ class Lane:
             if isinstance(answer.output, Exception):
                 self._run.throw(answer.output)
             self.trajectory.cost.add(answer.seconds, answer.rows)
+        self._advance([answer.output for answer in answers])  # type: ignore[misc]
+
+    def look(self) -> None:
+        """Give it up if its sample became NaN or infinite. Waits for the device."""
+        if (step := self.trajectory.lost_at()) is not None:
+            self.lost = f"image {self.index} (seed {self.trajectory.seed}) became NaN or infinite at step {step}"
+            self.close()
+
+    def _advance(self, outputs: list[Tensor] | None) -> None:
         try:
-            self.wanted = self._run.send([answer.output for answer in answers])  # type: ignore[misc]
+            self.wanted = self._run.send(outputs)  # type: ignore[arg-type]
         except StopIteration as done:
             self.sample, self.wanted = done.value, []
 

@@ -55,7 +55,7 @@ class FromEngine(Collector):
         engine, running = self.runtime.engine, len(self.runtime.tasks())
         totals, stats = engine.batcher.totals, engine.stats
         yield GaugeMetricFamily("guidepost_engine_generations", "Generations that run here now", running)
-        yield GaugeMetricFamily("guidepost_engine_max_batch_rows", "Most rows in a forward", engine.batcher.max_rows)
+        yield GaugeMetricFamily("guidepost_engine_max_batch_rows", "Most rows in a forward", engine.batcher.room.rows)
         yield CounterMetricFamily("guidepost_engine_busy_seconds", "Time with something to do", stats.busy_seconds)
         yield CounterMetricFamily("guidepost_engine_steps", "Sampler steps, of each image", stats.steps)
         yield CounterMetricFamily("guidepost_engine_splits", "Batches halved after an error", totals.splits)

@@ -18,7 +18,9 @@ from jobs.correlation import correlated
 from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage
 from jobs.record import Usage as RecordedUsage
+from workers.checkpoint import Checkpoint
 from workers.delivery import document, drawn, encoded, overview, shrunk
+from workers.keeper import Keeper
 from workers.runtime import Runtime
 from workers.tally import tally
 from workers.task import Outcome, Preview, Progress, Task, Usage
@@ -57,10 +59,14 @@ def perform() -> None:
 
 def insist(report: Callable[[], T]) -> T:
     """Do it as soon as Redis is there: what was sampled is not lost to a restart of Redis."""
+    said = ""
     while True:
         try:
             return report()
-        except AWAY:
+        except AWAY as error:
+            if str(error) != said:  # such as a wrong password: it is waited for all the same
+                said = str(error)
+                log.warning("Redis is away: %s", said)
             time.sleep(REDIS_RETRY_SECONDS)
 
 
@@ -73,6 +79,8 @@ class Performance:
         self.began = time.monotonic()
         deadline = self.began + runtime.settings.run_seconds
         self.task = Task(attempt.id, attempt.request, deadline, attempt.record.correlation.labels)
+        model = runtime.engine.models[attempt.request.model]
+        self.keeper = Keeper(runtime.checkpoints, self.store, attempt, model)
 
     def run(self) -> None:
         record = self.attempt.record
@@ -83,16 +91,27 @@ class Performance:
             self.runtime.tracing.past("generation queue", origin, record.created_at, record.started_at)
         with self.runtime.tracing.span("generation run", origin) as span, self.runtime.in_flight(self.token, self.task):
             span.set(generation_id=self.id, model=model, attempt=attempt)
+            self._resume()
             outcome = self._sample()
             if outcome.status == "released":
                 recorded = insist(lambda: self.store.hand_back(self.id, self.token))
             else:
                 outcome, images = self._store(outcome)
                 recorded = self._finish(outcome, images)
+                if recorded:
+                    self.keeper.forget()
             span.set(status=outcome.status, reason=outcome.reason)
             if outcome.status == "failed":
                 span.fail(outcome.reason or "internal")
         self._say_end(outcome, recorded)
+
+    def _resume(self) -> None:
+        settings = self.runtime.settings
+        self.task.checkpoint_seconds = settings.checkpoint_seconds
+        self.task.checkpoint_bytes = settings.checkpoint_bytes
+        self.task.resumes = self.keeper.latest()
+        if self.task.resumes:
+            log.info("generation goes on from a checkpoint")
 
     def fail(self) -> None:
         """End it where the fault is ours: to try again would be to fail again."""
@@ -126,7 +145,7 @@ class Performance:
                     return update
                 self._report(update)
 
-    def _pending(self) -> list[Progress | Preview | Outcome]:
+    def _pending(self) -> list[Progress | Preview | Checkpoint | Outcome]:
         """Wait for an update; take all there are."""
         updates = [self.task.updates.get()]
         try:
@@ -135,14 +154,18 @@ class Performance:
         except Empty:
             return updates
 
-    def _report(self, update: Progress | Preview) -> None:
+    def _report(self, update: Progress | Preview | Checkpoint) -> None:
         """Send a report that may be missed. Refused means that the attempt is over: stop sampling."""
-        send = self._progress if isinstance(update, Progress) else self._preview
         try:
-            if not send(update):  # type: ignore[arg-type]
+            if not self._sent(update):
                 self.task.canceled.set()
         except AWAY:
             log.debug("a report of %s was missed", self.id)
+
+    def _sent(self, update: Progress | Preview | Checkpoint) -> bool:
+        if isinstance(update, Progress):
+            return self._progress(update)
+        return self._preview(update) if isinstance(update, Preview) else self.keeper.keep(update)
 
     def _progress(self, progress: Progress) -> bool:
         return self.store.progress(

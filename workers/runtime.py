@@ -32,6 +32,7 @@ class Runtime:
         self.redis = connect(settings)
         self.store = JobStore(self.redis, settings)
         self.artifacts = ArtifactStore(settings.artifacts, settings.artifacts_retry_seconds)
+        self.checkpoints = ArtifactStore(settings.artifacts, patience=1.0)  # optional, and made anew soon
         self.tracing = Tracing(settings, "worker")
         self.engine = Engine(models, settings.max_batch_rows)
         self.leaving = threading.Event()

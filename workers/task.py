@@ -11,8 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from guidance.checkpoint import Packed
 from guidance.pictures import Frame
 from jobs.request import GenerationRequest
+from workers.checkpoint import Checkpoint
 
 Pixels = NDArray[np.uint8]
 
@@ -60,7 +62,10 @@ class Usage:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The end of a request in this process. `reason` and `detail` say why it did not succeed."""
+    """The end of a request in this process. `reason` and `detail` say why it did not succeed.
+
+    A failure of some images alone leaves the others in `images`.
+    """
 
     status: Literal["succeeded", "failed", "canceled", "released"]
     images: tuple[Image, ...] = ()
@@ -79,7 +84,13 @@ class Task:
     """time.monotonic() after which it fails."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """What log lines about it carry."""
-    updates: SimpleQueue[Progress | Preview | Outcome] = field(default_factory=SimpleQueue)
+    resumes: Packed | None = None
+    """The states that its images go on from, of a checkpoint; None: from the beginning."""
+    checkpoint_seconds: float = 0.0
+    """How often a checkpoint is made; 0: never."""
+    checkpoint_bytes: int = 2**63
+    """Size of the largest that is."""
+    updates: SimpleQueue[Progress | Preview | Checkpoint | Outcome] = field(default_factory=SimpleQueue)
     canceled: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     """Set when this process has to leave."""

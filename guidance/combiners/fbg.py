@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from guidance.combiners.base import TINY, Combiner
+from guidance.memory import remembered
 from guidance.noise import Level
 from guidance.prediction import widest
 from guidance.protocol import Guide, Step
@@ -83,7 +84,7 @@ class FBG(Combiner):
         uncond = seen["uncond"]
         log = self._log_posterior(step, cond)
         if step.call == 0:
-            step.memory[self.type] = _Past(step.index, step.level, step.cond.x, cond, uncond, log)
+            step.memory[self.type] = Past(step.index, step.level, step.cond.x, cond, uncond, log)
         weight = self._lambda(log, step.weight) + (step.weight - 1 if self._adds(step) else 0.0)
         step.notes.update(effective_weight=weight[0], log_posterior=log[0])
         return uncond + weight.to(cond.dtype).view(-1, *[1] * (cond.ndim - 1)) * (cond - uncond)
@@ -104,7 +105,7 @@ class FBG(Combiner):
 
         Over steps at which guidance was off it stays what it was.
         """
-        past: _Past | None = step.memory.get(self.type)
+        past: Past | None = step.memory.get(self.type)
         if past is None or step.index < past.index:
             return widest(like.flatten(1)).new_zeros(len(like))
         if self.pi == 1 or step.index != past.index + 1 or step.level.ratio >= past.level.ratio:
@@ -123,8 +124,9 @@ class FBG(Combiner):
         return variances[low] + (place - low) * (variances[low + 1] - variances[low])
 
 
+@remembered
 @dataclass(frozen=True, eq=False)
-class _Past:
+class Past:
     """The last step that was guided: where it was, what was predicted, and L."""
 
     index: int

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from guidance.memory import remembered
 from guidance.protocol import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+@remembered
 @dataclass(frozen=True, eq=False)
-class _Kept:
+class Kept:
     sigma: float
     """Where the step began that kept it."""
     seen: Tensor | None
@@ -25,7 +27,7 @@ def recall(step: Step, name: str) -> Tensor | None:
 
     Both evaluations of a second-order solver see the same past: one step of the solver is one step of the history.
     """
-    kept: _Kept | None = step.memory.get(name)
+    kept: Kept | None = step.memory.get(name)
     if kept is None or step.start.ratio > kept.sigma:
         return None
     return kept.seen if step.call else kept.value
@@ -34,4 +36,4 @@ def recall(step: Step, name: str) -> Tensor | None:
 def keep(step: Step, name: str, value: Tensor) -> None:
     """Remember `value` for the next step, from the first evaluation of this one."""
     if step.call == 0:
-        step.memory[name] = _Kept(step.start.ratio, recall(step, name), value)
+        step.memory[name] = Kept(step.start.ratio, recall(step, name), value)

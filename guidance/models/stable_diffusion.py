@@ -67,14 +67,16 @@ class StableDiffusion:
     @classmethod
     def load(cls, source: str | Path, id: str, device: torch.device, dtype: torch.dtype) -> Self:
         """Load a folder, or a hub id; a folder's `classifier/` too. Raises OSError or ValueError naming the file that is missing or broken."""
+        # Weights are safetensors: others are pickle, which can run code. Nor is code in the folder run.
+        safe = {"use_safetensors": True, "low_cpu_mem_usage": False}
         pipeline = StableDiffusionPipeline.from_pretrained(
-            source, dtype=dtype, safety_checker=None, requires_safety_checker=False, low_cpu_mem_usage=False
+            source, dtype=dtype, safety_checker=None, requires_safety_checker=False, trust_remote_code=False, **safe
         )
         pipeline.set_progress_bar_config(disable=True)
         folder = Path(source) / FOLDER
         classifier = None
         if folder.is_dir():  # float32 whatever the pipeline's: its gradients are small
-            classifier = NoisyClassifier.from_pretrained(folder, dtype=torch.float32, low_cpu_mem_usage=False)
+            classifier = NoisyClassifier.from_pretrained(folder, dtype=torch.float32, **safe)
         return cls(pipeline, id, device, classifier)
 
     def _describe(self, id: str) -> ModelInfo:

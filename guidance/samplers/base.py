@@ -39,6 +39,14 @@ class StepSolver(Protocol):
         """
         ...
 
+    def state(self) -> dict[str, Any]:
+        """What it carries from call to call."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Carry on with the `state` of another of the same sampler and model; nothing changes where that is empty."""
+        ...
+
 
 class Sampler(Stage):
     """How the steps are taken: with one diffusers scheduler per trajectory, unless it makes a solver of its own."""

@@ -84,6 +84,12 @@ class AncestralSolver:
         noise = sample.new_empty(sample.shape, device="cpu").normal_(generator=generator).to(sample.device)
         return of_sample * sample + of_denoised * guided.denoised + deviation * noise
 
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """It carries nothing from call to call."""
+
     def coefficients(self, here: Level, there: Level) -> tuple[float, float, float]:
         """What the sample, the denoised estimate and the noise count for in a step to a cleaner level."""
         fresh = -math.expm1(here.log_snr - there.log_snr)  # 1 - exp(lambda - lambda')

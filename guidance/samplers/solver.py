@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
+CONFIG = {"_internal_dict"}
+"""Where diffusers' schedulers keep their configuration."""
+
+
 class Solver:
     """Keeps diffusers' own arithmetic, so every solver its users know gives the images they know.
 
@@ -33,6 +37,7 @@ class Solver:
         self._cut(len(sampler.levels(table)))
         if hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(0)  # else each looks its first timestep up, and repeats confuse it
+        self._given = {name for name, value in vars(self.scheduler).items() if isinstance(value, torch.Tensor)} | CONFIG
         self.sampler = sampler
         self.options = sampler.step_options()
         self.takes_generator = "generator" in inspect.signature(self.scheduler.step).parameters
@@ -67,3 +72,10 @@ class Solver:
         if uncond is None:
             return after
         return after + self.sampler.shift(self.scheduler, call) * (guided.denoised - uncond.denoised)
+
+    def state(self) -> dict[str, Any]:
+        """All of the scheduler but its configuration and the tables that this makes, which its steps only read."""
+        return {name: value for name, value in vars(self.scheduler).items() if name not in self._given}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        vars(self.scheduler).update(state)

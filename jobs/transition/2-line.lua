@@ -88,6 +88,7 @@ local function finish(to, reason)
   if parent then
     redis.call('EXPIRE', parent, options.record_ttl)  -- begun anew by each: it outlives the last
   end
+  redis.call('HDEL', record, 'checkpoint')
   redis.call('ZREM', deadlines, id)
   redis.call('ZADD', stored, now + options.result_ttl, id)
   if get('delivery') then  -- its client is told by a webhook; noted here, so that no crash forgets it

@@ -18,6 +18,11 @@ function mine.event()
   return DONE
 end
 
+function mine.note()
+  set(options.fields)
+  return DONE
+end
+
 function mine.finish()
   local asked = options.status == 'canceled' and get('cancel_requested')
   finish(options.status, asked or options.reason)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -124,6 +127,44 @@ def test_a_missing_component_is_named(broken: Path, component: str) -> None:
     shutil.rmtree(broken / component)
     with pytest.raises(ModelError, match=component):
         load_folder(broken)
+
+
+class Touching:
+    """Unpickled, it leaves a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("component", ["unet", "vae", "text_encoder"])
+def test_weights_that_are_pickle_are_not_read(broken: Path, tmp_path: Path, component: str) -> None:
+    [weights] = (broken / component).glob("*.safetensors")
+    weights.unlink()
+    name = "pytorch_model.bin" if component == "text_encoder" else "diffusion_pytorch_model.bin"
+    torch.save({"weight": Touching(tmp_path / "touched")}, broken / component / name)
+    with pytest.raises(ModelError, match="safetensors"):
+        load_folder(broken)
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("place", ["unet/evil.py", "evil.py", "pipeline.py"])
+def test_code_in_a_folder_is_not_run(broken: Path, tmp_path: Path, place: str) -> None:
+    (broken / place).write_text(f"import os\nos.system('touch {tmp_path / 'touched'}')\nclass Evil: pass\n")
+    index = json.loads((broken / "model_index.json").read_text())
+    if place == "unet/evil.py":
+        index["unet"] = ["evil", "Evil"]
+    else:
+        index["_class_name"] = ["evil", "Evil"] if place == "evil.py" else index["_class_name"]
+    (broken / "model_index.json").write_text(json.dumps(index))
+    for config in ("unet/config.json", "text_encoder/config.json"):
+        said = json.loads((broken / config).read_text()) | {"auto_map": {"AutoModel": "evil.Evil"}}
+        (broken / config).write_text(json.dumps(said))
+    with contextlib.suppress(ModelError):
+        load_folder(broken)
+    assert not (tmp_path / "touched").exists()
 
 
 def test_a_model_that_does_not_load_is_left_out(folder: Path, broken: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -111,3 +111,13 @@ def test_who_is_patient_stores_as_soon_as_the_store_answers(s3: int, monkeypatch
         with running_s3(port):
             done.result(60)
             assert artifacts.get(key) == b"bytes"
+
+
+@pytest.mark.parametrize("id", ["../..", "x/../../..", "/etc", "..", "a/./b", "a//b"])
+def test_no_key_leads_out_of_the_store(tmp_path: Path, id: str) -> None:
+    (tmp_path / "diagnostics.json").write_text("not ours")
+    artifacts = ArtifactStore((tmp_path / "artifacts").as_uri())
+    for use in (artifacts.get, artifacts.delete, lambda key: artifacts.put(key, b"")):
+        with pytest.raises(ValueError, match="path"):
+            use(f"{prefix(id)}/diagnostics.json")
+    assert (tmp_path / "diagnostics.json").read_text() == "not ours"

@@ -40,6 +40,7 @@ def test_only_this_user_may_connect(tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path) as server, client(server) as connection:
         assert server.socket.stat().st_mode & 0o077 == 0
         assert server.socket.parent.stat().st_mode & 0o077 == 0
+        assert server.folder.stat().st_mode & 0o077 == 0
         assert connection.config_get("port") == {"port": "0"}
 
 

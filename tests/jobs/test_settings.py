@@ -36,3 +36,35 @@ def test_an_empty_redis_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_store_of_another_kind_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(ValidationError, match="s3:"):
         Settings(artifacts_url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://:hunter/2@host:6379", "percent-encoded"),
+        ("rediss://guidepost:hunter#2@host", "percent-encoded"),
+        ("redis://:12/hunter2@host", "percent-encoded"),
+        ("hunter2", "scheme"),
+        ("redis://host:hunter2", "port"),
+        ("redis://:hunter2@host:hunter3", "port"),
+        ("redis://[hunter2", "port"),
+    ],
+)
+def test_a_redis_url_that_cannot_be_read_is_refused_without_quoting_it(url: str, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason) as refused:
+        Settings(redis_url=url)
+    assert "hunter" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter%2F2@host/1",
+        "rediss://guidepost:hunter2@host:6380/0?ssl_ca_certs=/etc/ca.pem&ssl_certfile=/etc/a@b.pem",
+        "unix:///tmp/some@where/redis.sock",
+    ],
+)
+def test_a_redis_url_that_can_be_read_is_kept_and_not_shown(url: str) -> None:
+    settings = Settings(redis_url=url)
+    assert settings.redis == url
+    assert url not in repr(settings)

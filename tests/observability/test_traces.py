@@ -55,7 +55,7 @@ def test_a_request_that_names_no_trace_begins_one(left: Left) -> None:
 
 
 def test_scrapes_and_probes_leave_no_spans(left: Left) -> None:
-    assert not [span for span in left.spans if "/metrics" in span.attributes.get("url.path", "")]
+    assert not [span for span in left.spans if "/metrics" in span.attributes.get("http.route", "")]
 
 
 def test_no_secret_is_in_a_span(left: Left) -> None:

@@ -1,7 +1,11 @@
-"""Schemathesis over every operation of the OpenAPI document, all its checks on: `make fuzz`; shorter in the suite."""
+"""`make fuzz`: every parser of a client's bytes, then every operation of the OpenAPI document. Shorter in the suite.
+
+The parsers with hypothesis (`tests/fuzz`), the operations with schemathesis, all its checks on.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +26,8 @@ from tests.service.stand_in import StandIn
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "tests" / "service" / "schemathesis.toml"
+EXAMPLES = "5000"
+"""Of each property of a parser, in a long run."""
 LONG = ["--max-examples", "100", "--max-time", "600", "--no-shrink", "--continue-on-failure"]
 
 
@@ -49,8 +55,16 @@ def nowhere(host: str, port: int) -> list[Address]:
     return [ip_address("127.0.0.1")]
 
 
+def parsers() -> int:
+    """The properties of the parsers, each tried on EXAMPLES, other ones each time."""
+    command = [sys.executable, "-m", "pytest", "-q", "tests/fuzz"]
+    return subprocess.run(command, cwd=ROOT, env={"FUZZ_EXAMPLES": EXAMPLES} | os.environ, check=False).returncode
+
+
 def main() -> int:
-    """A long run, on a Redis of its own, to the terminal."""
+    """A long run, on a Redis of its own, to the terminal; arguments are schemathesis's and leave the parsers out."""
+    if not sys.argv[1:] and (failed := parsers()):
+        return failed
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
         settings = Settings(redis_url=server.url, data_dir=Path(folder), heartbeat_seconds=0.2)
         done = fuzz(settings, *(sys.argv[1:] or LONG))

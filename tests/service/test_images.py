@@ -13,6 +13,7 @@ from jobs import keys
 from jobs.artifacts import prefix
 from jobs.encoding import convert
 from jobs.provenance import found
+from jobs.record import Failure, Status
 from jobs.store import JobStore
 from tests.service.stand_in import StandIn, picture
 from tests.service.test_generations import post
@@ -26,6 +27,25 @@ def made(client: TestClient, worker: StandIn, format: str = "png") -> str:
     id = post(client, output={"format": format})["id"]
     worker.run(id)
     return f"/v1/generations/{id}/images/0"
+
+
+def test_what_is_left_of_a_generation_that_lost_an_image_can_be_fetched(
+    client: TestClient, worker: StandIn, store: JobStore
+) -> None:
+    id = post(client, n=3)["id"]
+    attempt = worker.start(id)
+    images = [worker.keep(id, 1, index, 7 + index, "png") for index in (0, 2)]
+    failure = Failure(code="non_finite", detail="image 1 (seed 8) became NaN or infinite at step 3")
+    assert store.finish(id, attempt.token, Status.FAILED, reason="non_finite", images=images, error=failure)
+    job = client.get(f"/v1/generations/{id}").json()
+    assert (job["status"], job["error"]["code"]) == ("failed", "non_finite")
+    assert "image 1 (seed 8)" in job["error"]["detail"] and "step 3" in job["error"]["detail"]
+    assert [image["index"] for image in job["images"]] == [0, 2]
+    for image in job["images"]:
+        response = client.get(image["url"])
+        assert (response.status_code, response.content) == (200, picture(image["seed"]))
+    missing = problem(client.get(f"/v1/generations/{id}/images/1"), 404, "not_found")
+    assert missing["detail"].endswith("has no image 1; it has 2")
 
 
 def test_bytes_are_as_stored(client: TestClient, worker: StandIn) -> None:

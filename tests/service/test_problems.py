@@ -13,6 +13,7 @@ from jobs.presence import Presence
 from jobs.settings import Settings
 from jobs.store import JobStore
 from service.app import create_app
+from service.pointers import MOST_ITEMS
 from tests.guidance.strategies import PICTURE
 from tests.jobs.requests import TEXT
 from tests.service.test_generations import ASKED, post
@@ -277,3 +278,16 @@ def test_422_two_energies_that_descend(client: TestClient) -> None:
     energies = [{"type": name, "losses": [{"type": "colour"}]} for name in ("dps", "mpgd")]
     [(pointer, _, detail)] = errors(client, ASKED | {"guidance": {"energy": energies}})
     assert (pointer, detail) == ("/guidance", "dps and mpgd both descend losses: give all the losses to one of them")
+
+
+def test_very_many_mistakes_are_named_in_part_and_counted_in_full(client: TestClient) -> None:
+    response = client.post("/v1/generations", json={"prompt": "a"} | {f"field{k}": k for k in range(5000)})
+    found = problem(response, 422, "invalid_request")
+    assert len(found["errors"]) == MOST_ITEMS
+    assert found["detail"] == "field0 is not a field here (and 4999 more)"
+
+
+def test_a_long_name_is_not_repeated_whole(client: TestClient) -> None:
+    response = client.post("/v1/generations", json={"prompt": "a", "x" * 100_000: 1, "output": {"y" * 100_000: 1}})
+    problem(response, 422, "invalid_request")
+    assert len(response.content) < 2000

@@ -40,6 +40,12 @@ class Failing(Gaussians):
         return outputs
 
 
+def poison(label: int, model: Failing) -> Any:
+    """A test for the rows of class `label`."""
+    prior = model.label(label).given["prior"]
+    return lambda branch: torch.equal(branch.cond.given["prior"], prior)
+
+
 @pytest.fixture
 def model() -> Failing:
     mixture = small_mixture()

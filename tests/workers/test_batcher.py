@@ -10,7 +10,7 @@ import torch
 from guidance.noise import Level
 from guidance.protocol import Branch
 from tests.workers.conftest import Failing, small_mixture
-from workers.batcher import Batcher, is_out_of_memory
+from workers.batcher import Batcher, Room, is_out_of_memory
 
 LEVEL = Level.variance_preserving(500, 1.0)
 
@@ -56,3 +56,32 @@ def test_only_the_row_at_fault_gets_the_error(model: Failing, bad: int) -> None:
 )
 def test_out_of_memory_is_told_from_other_errors(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) is expected
+
+
+def crowded(room: Room, fits: int) -> int:
+    """One forward of as many rows as it allows, halved until they fit; how many it allowed."""
+    tried = rows = room.rows
+    while rows > fits:
+        rows //= 2
+    room.was_too_small(2 * rows) if rows < tried else room.ended_well(rows)
+    return tried
+
+
+def test_room_that_comes_back_is_used_again() -> None:
+    room = Room(16, patience=3)
+    assert [crowded(room, 2) for _ in range(2)] == [16, 2]
+    assert [crowded(room, 99) for _ in range(10)] == [2, 2, 4, 4, 4, 8, 8, 8, 16, 16]
+
+
+def test_room_that_does_not_come_back_is_tried_ever_more_seldom() -> None:
+    room = Room(16, patience=3)
+    tried = [crowded(room, 8) for _ in range(50)]
+    assert [place for place, rows in enumerate(tried) if rows == 16] == [0, 4, 11, 24, 49]
+
+
+def test_a_forward_smaller_than_what_is_allowed_says_nothing_of_it() -> None:
+    room = Room(16, patience=3)
+    room.was_too_small(16)
+    for _ in range(9):
+        room.ended_well(7)
+    assert room.rows == 8

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from guidance.models.base import to_bytes
 from guidance.protocol import Conditions, drive
 from guidance.trajectory import Trajectory
-from tests.workers.conftest import Failing, MakeTask, outcome, run_to_end, small_mixture, updates
-from workers.engine import Engine
+from tests.workers.conftest import Failing, MakeTask, outcome, poison, run_to_end, small_mixture, updates
+from workers.engine import LOOK_TICKS, Engine
 from workers.task import Preview, Progress, Task
 
 SAMPLERS = ["ddim", "ddpm", "dpmpp_2m", "euler", "euler_ancestral", "heun", "lms", "unipc"]
@@ -104,12 +104,6 @@ def test_a_request_out_of_its_interval_gives_its_rows_back(engine: Engine, make_
     assert engine.batcher.totals.rows == 4
 
 
-def poison(label: int, model: Failing) -> Any:
-    """A test for the rows of class `label`."""
-    prior = model.label(label).given["prior"]
-    return lambda branch: torch.equal(branch.cond.given["prior"], prior)
-
-
 def test_an_error_stays_with_the_request_that_causes_it(engine: Engine, model: Failing, make_task: MakeTask) -> None:
     poisoned = poison(3, model)
 
@@ -136,8 +130,35 @@ def test_nan_stays_with_its_request_and_names_the_step(engine: Engine, model: Fa
     good, bad = make_task("good", label=1), make_task("bad", label=3)
     [kept, failed] = run_to_end(engine, [good, bad])
     assert (failed.status, failed.reason) == ("failed", "non_finite")
-    assert failed.detail is not None and "at step 2" in failed.detail
+    assert failed.detail == "image 0 (seed 0) became NaN or infinite at step 2"
     assert np.array_equal(kept.images[0].pixels, alone(good)[0])
+
+
+@pytest.mark.parametrize("detail", ["off", "summary", "full"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_an_image_that_is_lost_takes_no_other_of_its_request_along(
+    engine: Engine, model: Failing, make_task: MakeTask, detail: str, value: float
+) -> None:
+    """The others are those that they would be; the lost one is named at every detail, and asks for nothing more."""
+    poisoned = poison(3, model)
+
+    def fault(branches: Any, outputs: Any) -> None:
+        """The second image of three, whose rows follow each other."""
+        rows = [output for branch, output in zip(branches, outputs, strict=True) if poisoned(branch)]
+        if len(rows) == 3 and branches[0].level.t < 900:
+            rows[1].fill_(value)
+
+    model.fault = fault
+    body = {"label": 3, "n": 3, "seed": 5, "sampler": {"type": "ddim", "steps": 24}, "diagnostics": detail}
+    task, neighbour = make_task("some", **body), make_task("neighbour", label=1, sampler=body["sampler"])
+    [ended, kept] = run_to_end(engine, [task, neighbour])
+    assert (ended.status, ended.reason) == ("failed", "non_finite")
+    assert ended.detail == "image 1 (seed 6) became NaN or infinite at step 3"
+    assert [image.index for image in ended.images] == [0, 2]
+    for image in ended.images:
+        assert np.array_equal(image.pixels, alone(task)[image.index])
+    assert np.array_equal(kept.images[0].pixels, alone(neighbour)[0])
+    assert ended.usage is not None and ended.usage.nfe < 2 * 24 * 2 + 2 * (3 + LOOK_TICKS + 1)
 
 
 def test_a_batch_too_large_for_the_device_is_split(engine: Engine, model: Failing, make_task: MakeTask) -> None:
@@ -149,7 +170,7 @@ def test_a_batch_too_large_for_the_device_is_split(engine: Engine, model: Failin
     tasks = [make_task(str(k), seed=k) for k in range(4)]
     ended = run_to_end(engine, tasks)
     assert [one.status for one in ended] == ["succeeded"] * 4
-    assert engine.batcher.max_rows == 2  # learnt once, not tried again at every tick
+    assert engine.batcher.room.rows == 2  # learnt once, not tried again at every tick
     assert engine.batcher.totals.splits <= 3
     assert np.array_equal(ended[3].images[0].pixels, alone(tasks[3])[0])
 
@@ -162,8 +183,11 @@ def test_a_row_too_large_for_the_device_fails_alone(engine: Engine, model: Faili
             raise torch.OutOfMemoryError("no room")
 
     model.fault = fault
-    [kept, failed] = run_to_end(engine, [make_task("good"), make_task("bad", label=3)])
+    good = make_task("good")
+    [kept, failed] = run_to_end(engine, [good, make_task("bad", label=3)])
     assert (kept.status, failed.status, failed.reason) == ("succeeded", "failed", "out_of_memory")
+    assert engine.batcher.room.rows == 8  # their number is not at fault
+    assert np.array_equal(kept.images[0].pixels, alone(good)[0])
 
 
 def test_a_canceled_request_leaves_within_a_tick(engine: Engine, make_task: MakeTask) -> None:

@@ -36,5 +36,6 @@ def test_what_does_not_end_in_time_is_handed_back_and_runs_elsewhere(store: JobS
     record = store.get(id)
     assert record is not None
     assert (record.status, record.status_reason, record.losses) == (Status.QUEUED, "shutdown", 0)
+    assert record.checkpoint == 1
     with running_worker(settings):
         assert (ended(store, id).status, ended(store, id).attempts) == (Status.SUCCEEDED, 2)
