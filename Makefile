@@ -10,7 +10,7 @@ PIP_AUDIT := 2.10.1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test fuzz check audit bench train spec pictures clients images lock clean
+.PHONY: help install demo test fuzz soak check audit bench train spec pictures clients images lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -33,6 +33,9 @@ test: install clients ## the whole suite
 
 fuzz: install    ## hypothesis over every parser, then schemathesis over the whole OpenAPI document
 	$(BIN)/python -m tests.service.fuzz $(ARGS)
+
+soak: install    ## the fault suite in full, about an hour; ARGS="killed_workers --seed 7" runs one part
+	$(BIN)/python -m tests.faults $(ARGS)
 
 check: install   ## lint, types, floors
 	$(BIN)/ruff check .

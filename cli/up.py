@@ -155,9 +155,11 @@ def _listen() -> socket.socket:
 
     settings = Settings()
     try:
-        return socket.create_server((settings.host, settings.port), backlog=1024)
+        listener = socket.create_server((settings.host, settings.port), backlog=1024)
     except OSError as error:  # taken, not allowed, or no address of this machine
         raise typer.BadParameter(f"{settings.host}:{settings.port}: {error.strerror}", param_hint="--port") from error
+    # Read anew from its descriptor it knows that it is TCP; asyncio else leaves Nagle's algorithm on, 40 ms an answer.
+    return socket.socket(fileno=listener.detach())
 
 
 @contextmanager

@@ -129,9 +129,13 @@ class JobStore(Reports):
                 return self.get(found[0].decode())
         return None
 
-    def position(self, record: Record) -> int | None:
-        """How many generations wait before this one for the same workers; None when it does not wait."""
-        return cast("int | None", self.redis.zrank(keys.waiting(record.crew), record.id))
+    def positions(self, records: Iterable[Record]) -> dict[str, int | None]:
+        """By id, how many generations wait before each for the same workers; None for one that does not wait."""
+        unended = [record for record in records if not record.terminal]
+        with self.redis.pipeline(transaction=False) as pipeline:  # without commands, no round trip
+            for record in unended:
+                pipeline.zrank(keys.waiting(record.crew), record.id)
+            return dict(zip((record.id for record in unended), pipeline.execute(), strict=True))
 
     def counts(self) -> dict[Status, int]:
         """How many generations there are in each status."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -79,7 +79,12 @@ class Gateway:
 
     def render(self, record: Record) -> Generation:
         """The job as clients see it now."""
-        return render(record, None if record.terminal else self.store.position(record))
+        return self.render_all([record])[0]
+
+    def render_all(self, records: Sequence[Record]) -> list[Generation]:
+        """Jobs as clients see them now, in one round trip."""
+        positions = self.store.positions(records)
+        return [render(record, positions.get(record.id)) for record in records]
 
     def model(self, id: str) -> ModelInfo | None:
         """A model that is served now, or None; a refusal with 503 when nothing is served at all."""

@@ -113,7 +113,7 @@ def list_generations(
     if after is not None and not is_id(after):
         raise invalid("invalid_cursor", f"after = {shown(after)} is no cursor", pointer="/after", location="query")
     page = shared.store.page(limit, after, status, shared.tenant)
-    data = [shared.render(record) for record in page.records]
+    data = shared.render_all(page.records)
     return GenerationList(data=data, next_cursor=page.next_cursor, has_more=page.next_cursor is not None)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import psutil
 import pytest
 
 from cli.client import Service
+from cli.up import _listen
 from tests.cli.conftest import Start, Up
 
 
@@ -39,6 +41,12 @@ def test_the_gateway_alone_says_where_it_listens() -> None:
             assert service.answers("/livez", seconds=10)
         process.terminate()
     assert process.returncode in (0, -signal.SIGTERM)
+
+
+def test_an_answer_is_not_held_back_until_the_client_confirms_its_first_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUIDEPOST_PORT", "0")
+    with _listen() as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # what asyncio looks at before it sets TCP_NODELAY
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda how: how.name)
