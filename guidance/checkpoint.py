@@ -67,7 +67,7 @@ class Packed:
             said = json.loads(tensors.pop(STRUCTURE).numpy().tobytes())
             written = said["label"]
             packed = cls(said[STRUCTURE], tuple(tensors[str(place)] for place in range(len(tensors))))
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise Unreadable(f"{len(data)} bytes are no checkpoint: {error}") from error
         if written != label:
             raise Unreadable(f"it is one of {written}, not of {label}")

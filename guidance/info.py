@@ -14,7 +14,7 @@ from guidance.corrections import DynamicThreshold, StaticThreshold
 from guidance.energies import Classifier, Energy
 from guidance.losses import ClassName
 from guidance.noise import NoiseTable
-from guidance.picture import misfit
+from guidance.picture import broken, misfit
 from guidance.prediction import Kind
 from guidance.prompted import Wanted
 from guidance.samplers import AnySampler, Sampler
@@ -122,6 +122,8 @@ class ModelInfo(BaseModel):
             for field, (url, smaller) in energy.pictures().items():
                 if detail := misfit(url, width, height, smaller):
                     found.append(Problem(f"/guidance/energy/{place}{field}", "wrong_picture_size", detail))
+                elif detail := broken(url):
+                    found.append(Problem(f"/guidance/energy/{place}{field}", "picture", detail))
         return found
 
     def condition_problems(self, pointer: str, wanted: Wanted) -> list[Problem]:

@@ -1,4 +1,6 @@
-"""Pictures that come with a request, as data URLs: small, checked when the request is read, decoded where used."""
+"""Pictures that come with a request, as data URLs: small, their heads checked when the request is read, their pixels
+when it is accepted.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ BY_DIGEST = "pictures by digest"
 
 
 def _checked(url: str) -> str:
-    """ValueError naming what is wrong with a data URL. The size is read before the pixels are."""
+    """ValueError naming what is wrong with a data URL, as far as its head says: a record is read more often than its
+    pictures are used, and a gateway reads requests on the thread that everybody waits for. See `broken`.
+    """
     data = _bytes(url)
     if len(data) > MAX_BYTES:
         raise _refusal("is {size} bytes; the most is {bound}", size=len(data), bound=MAX_BYTES)
@@ -44,7 +48,8 @@ def _checked(url: str) -> str:
         width, height = image.size
         if max(width, height) > MAX_SIDE:
             raise _refusal("is {width} x {height} pixels; the longest side may have {bound}", width, height, MAX_SIDE)
-        _coloured(image)
+        if image.mode in DEEP:  # converting would make almost everything white
+            raise _refusal("has greys of more than 8 bits; the most is {bound}", bound=8)
     return url
 
 
@@ -86,8 +91,6 @@ def _open(url: str) -> PIL.Image.Image:
 
 
 def _coloured(image: PIL.Image.Image) -> PIL.Image.Image:
-    if image.mode in DEEP:  # converting would make almost everything white
-        raise _refusal("has greys of more than 8 bits; the most is {bound}", bound=8)
     try:
         return image.convert("RGBA")
     except Exception:
@@ -108,6 +111,17 @@ def misfit(url: str, width: int, height: int, smaller: int = 1) -> str | None:
     share = "" if smaller == 1 else f"1/{smaller} of "
     asked = f"must be {want[0]:g} x {want[1]:g} pixels, {share}the image's {width} x {height}"
     return f"the picture is {have[0]} x {have[1]} pixels and {asked}"
+
+
+@lru_cache(maxsize=32)
+def broken(url: str) -> str | None:
+    """What is wrong with the pixels of a picture whose head is right; None where they can be read."""
+    with _open(url) as image:
+        try:
+            _coloured(image)
+        except PydanticCustomError as error:
+            return error.message()
+    return None
 
 
 @lru_cache(maxsize=32)

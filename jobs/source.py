@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from guidance.asked import Asked
 from guidance.info import ModelInfo, Problem
 from guidance.inversion import inversion_problems
-from guidance.picture import Picture, misfit
+from guidance.picture import Picture, broken, misfit
 from guidance.prompted import Wanted
 from guidance.samplers import AnySampler
 from guidance.schedules.weights import HIGHEST, LOWEST
@@ -43,6 +43,8 @@ class Source(Asked):
         found = [] if self.wanted is None else info.condition_problems("/source", self.wanted)
         if detail := misfit(self.image, width, height):
             found.append(Problem("/source/image", "wrong_picture_size", detail))
+        elif detail := broken(self.image):
+            found.append(Problem("/source/image", "picture", detail))
         if n > 1:
             detail = f"n = {n}: images that begin from one source are all the same, so there is at most 1"
             found.append(Problem("/n", "too_many_images", detail))

@@ -12,6 +12,7 @@ from guidance.checkpoint import Packed, Unreadable
 from guidance.models.base import Model
 from jobs.artifacts import ArtifactStore, StorageAway, checkpoint_key
 from jobs.attempt import Attempt
+from jobs.connection import AWAY
 from jobs.request import GenerationRequest
 from jobs.store import JobStore
 from jobs.version import VERSION
@@ -48,8 +49,13 @@ class Keeper:
         try:
             self.artifacts.put(self._key(self.attempt.number), checkpoint.states.to_bytes(self.label))
             return self._noted == self.attempt.number or self._note()
+        except AWAY:
+            raise
         except StorageAway as error:
             log.warning("a checkpoint cannot be kept: %s", error)
+            return True
+        except Exception:  # a fault of ours, which costs the generation nothing
+            log.exception("a checkpoint could not be written")
             return True
         finally:
             checkpoint.taken.set()

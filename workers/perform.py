@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Callable
 from queue import Empty
 from typing import Any, TypeVar
 
-from jobs.artifacts import StorageAway, diagnostics_key, image_key, picture_key
+from jobs.artifacts import StorageAway
 from jobs.attempt import Attempt, new_token
 from jobs.connection import AWAY
 from jobs.correlation import correlated
@@ -19,7 +18,8 @@ from jobs.encoding import encode
 from jobs.record import Failure, Status, StoredImage
 from jobs.record import Usage as RecordedUsage
 from workers.checkpoint import Checkpoint
-from workers.delivery import document, drawn, encoded, overview, shrunk
+from workers.delivery import overview, shrunk
+from workers.deposit import Deposit
 from workers.keeper import Keeper
 from workers.runtime import Runtime
 from workers.tally import tally
@@ -200,47 +200,20 @@ class Performance:
             )
         )
 
+    def _show(self, stored: list[StoredImage]) -> None:
+        with contextlib.suppress(*AWAY):  # the end of the generation says it again
+            self.store.show(self.id, self.token, stored)
+
     def _store(self, outcome: Outcome) -> tuple[Outcome, list[StoredImage]]:
         """What has become of it once its bytes are stored, or cannot be."""
         with self.runtime.tracing.span("store") as span:
             try:
-                images = self._store_images(outcome)
-                if images:
-                    self._store_diagnostics(outcome)
+                images = Deposit(self.runtime.artifacts, self.attempt, self._show).make(outcome)
             except StorageAway as error:
                 log.error("generation could not be stored: %s", error)
                 span.fail("storage_away")
                 return Outcome("failed", (), outcome.usage, "storage_away", UNSTORED), []
         return outcome, images
-
-    def _store_diagnostics(self, outcome: Outcome) -> None:
-        """The pictures before the document that lists them."""
-        request, artifacts = self.attempt.request, self.runtime.artifacts
-        pictures = drawn(outcome, request)
-        for index, sheets in pictures.items():
-            for sheet in sheets:
-                artifacts.put(picture_key(self.id, self.attempt.number, index, sheet.name), sheet.data)
-        if (written := document(outcome, request, pictures)) is not None:
-            artifacts.put(diagnostics_key(self.id, self.attempt.number), json.dumps(written).encode())
-
-    def _store_images(self, outcome: Outcome) -> list[StoredImage]:
-        request = self.attempt.request
-        format, stored = request.output.format, []
-        for image in (encoded(image, request) for image in outcome.images):
-            self.runtime.artifacts.put(image_key(self.id, self.attempt.number, image.index, format), image.data)
-            stored.append(
-                StoredImage(
-                    index=image.index,
-                    seed=image.seed,
-                    sha256=image.sha256,
-                    width=image.width,
-                    height=image.height,
-                    format=format,
-                )
-            )
-            with contextlib.suppress(*AWAY):  # the end of the generation says it again
-                self.store.show(self.id, self.token, stored)
-        return stored
 
 
 def _usage(outcome: Outcome) -> RecordedUsage | None:

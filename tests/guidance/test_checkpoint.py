@@ -11,6 +11,7 @@ import torch
 
 from guidance.checkpoint import Packed, Unreadable
 from guidance.noise import Level
+from guidance.protocol import Companion, Condition
 
 HOST = torch.device("cpu")
 
@@ -70,3 +71,10 @@ def test_bytes_that_are_no_checkpoint_are_unreadable(harm: Any) -> None:
 def test_a_checkpoint_of_something_else_is_unreadable() -> None:
     with pytest.raises(Unreadable, match="it is one of that, not of this"):
         Packed.from_bytes(Packed.of([]).to_bytes("that"), "this")
+
+
+def test_a_condition_comes_back_with_what_other_models_are_told() -> None:
+    other = Condition({"text": torch.rand(1, 3)}, model=Companion("weak", "eps"))
+    condition = Condition({"text": torch.rand(1, 2)}, {"prior": torch.rand(1)}, ("a", "b"), elsewhere={"weak": other})
+    back = through_bytes(condition)
+    assert repr(back) == repr(condition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import Any
 
@@ -42,6 +43,12 @@ def test_the_picture_has_the_size_of_the_image() -> None:
     detail = "the picture is 48 x 64 pixels and must be 64 x 64 pixels, the image's 64 x 64"
     assert refusal(asked({"image": picture(48)})) == ("/source/image", "wrong_picture_size", detail)
     assert resolve(asked({"image": picture(72)}, width=72), TEXT).width == 72
+
+
+def test_a_picture_whose_pixels_cannot_be_read_is_refused_when_it_is_asked_for() -> None:
+    whole = picture()
+    cut = data_url(base64.b64decode(whole.partition(",")[2])[:60])
+    assert refusal(asked({"image": cut})) == ("/source/image", "picture", "the picture is cut short, or broken")
 
 
 def test_one_source_gives_one_image() -> None:

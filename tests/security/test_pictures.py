@@ -9,9 +9,9 @@ import sys
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from guidance.picture import Picture, data_url, pixels, size
+from guidance.picture import Picture, broken, data_url, pixels, size
 from jobs.provenance import NoProvenance, read
-from tests.security.hostile import accepted, many_scans, png, refused, rows
+from tests.security.hostile import accepted, halves, many_scans, png, refused, rows
 
 pytestmark = [  # Pillow's, which only warns of some of it
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -21,16 +21,16 @@ READ = TypeAdapter(Picture)
 PEAK = """\
 import json, resource, sys
 from pydantic import TypeAdapter, ValidationError
-from guidance.picture import Picture, data_url
+from guidance.picture import Picture, broken, data_url
 from jobs.provenance import NoProvenance, read
 from tests.security.hostile import accepted, png, refused, rows
 
 check = TypeAdapter(Picture).validate_python
-check(data_url(png(2048, 2048, rows(2048, 2048))))
+broken(check(data_url(png(2048, 2048, rows(2048, 2048)))))
 files = {name: given[:2] for name, given in (refused() | accepted()).items()}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for kind, data in files.values():
-    for use in (lambda: check(data_url(data, f"image/{kind}")), lambda: read(data)):
+    for use in (lambda: broken(check(data_url(data, f"image/{kind}"))), lambda: read(data)):
         try:
             use()
         except (ValidationError, NoProvenance):
@@ -39,7 +39,7 @@ print(json.dumps([len(files), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 """
 
 
-HOSTILE, ODD = refused(), accepted()
+HOSTILE, HALVES, ODD = refused(), halves(), accepted()
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -47,6 +47,17 @@ def test_a_hostile_picture_is_refused_with_its_reason(name: str) -> None:
     kind, data, reason = HOSTILE[name]
     with pytest.raises(ValidationError, match=f"the picture .*({reason})"):
         READ.validate_python(data_url(data, f"image/{kind}"))
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_half_a_picture_is_refused_by_its_head_or_by_its_pixels(name: str) -> None:
+    kind, data = HALVES[name]
+    try:
+        url = READ.validate_python(data_url(data, f"image/{kind}"))
+    except ValidationError as error:
+        assert "can be read" in str(error)
+    else:
+        assert broken(url) == "the picture is cut short, or broken"
 
 
 @pytest.mark.parametrize("name", ODD)

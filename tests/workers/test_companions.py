@@ -130,7 +130,8 @@ def test_a_worker_without_the_second_model_leaves_the_request_to_others(
     stopping = threading.Event()
     stopping.set()  # so that it does not pause before it does
     engine = SimpleNamespace(models={"small": MODELS["small"]})
-    runtime = SimpleNamespace(store=store, worker_id="worker", engine=engine, stopping=stopping)
+    events = {"stopping": stopping, "leaving": threading.Event()}
+    runtime = SimpleNamespace(store=store, worker_id="worker", engine=engine, **events)
     monkeypatch.setattr(Runtime, "current", runtime, raising=False)
     id = store.create(task("two", guidance=BLURRED).request, 8).id
     perform()
