@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import psutil
@@ -149,7 +148,7 @@ def killed_tree(trial: Trial) -> Finding:
     finding, bodies, seconds = Finding("killed_tree", killed_tree.__doc__ or "", trial.seed), trial.bodies((20, 60)), []
     history = History()
     for k in trial.times("kills"):
-        with up(trial.folder) as (url, process, ready):
+        with up(trial) as (url, process, ready):
             seconds += [ready] if k else []
             with Load([url], bodies, trial.seed + k, clients=8) as load:
                 time.sleep(trial.random.uniform(1.0, 4.0))
@@ -157,7 +156,7 @@ def killed_tree(trial: Trial) -> Finding:
                 load.give_up()
             for entry in load.history:
                 history.add(entry)
-    with up(trial.folder) as (url, process, ready):
+    with up(trial) as (url, process, ready):
         seconds.append(ready)
         with httpx.Client(base_url=url, timeout=90) as http:
             _insist_on_all(finding, http, history)
@@ -185,19 +184,20 @@ def _insist_on_all(finding: Finding, http: httpx.Client, history: History) -> No
 
 
 @contextmanager
-def up(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str], float]]:
+def up(trial: Trial) -> Iterator[tuple[str, subprocess.Popen[str], float]]:
     """`guidepost up` as a user starts it: its URL, its process, and the seconds until it said that it was ready."""
-    argv = [sys.executable, "-m", "cli", "up", "--port", "0", "--data-dir", str(folder / "data")]
+    argv = [sys.executable, "-m", "cli", "up", "--port", "0", "--data-dir", str(trial.folder / "data")]
     ours = {"GUIDEPOST_MODELS": "gaussians", "GUIDEPOST_REDIS_URL": "", "PYTHONPATH": os.getcwd()}
+    ours |= {f"GUIDEPOST_{name.upper()}": str(value) for name, value in trial.settings.items()}
     began = now()
     with (
-        (folder / "up.log").open("a") as log,
+        (trial.folder / "up.log").open("a") as log,
         subprocess.Popen(argv, env=os.environ | ours, stdout=subprocess.PIPE, stderr=log, text=True) as process,
     ):
         assert process.stdout is not None
         try:
             found = next((found for line in process.stdout if (found := READY.search(line))), None)
-            assert found, (folder / "up.log").read_text()
+            assert found, (trial.folder / "up.log").read_text()
             yield found[1], process, now() - began
         finally:
             process.send_signal(signal.SIGTERM)
