@@ -28,8 +28,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install    ## the service, real generations, a grid and a plot; stops what it started
 	$(BIN)/guidepost demo
 
-test: install clients ## the whole suite
-	$(BIN)/python -m pytest $(ARGS)
+test: install clients ## the whole suite, in two processes with a thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 fuzz: install    ## hypothesis over every parser, then schemathesis over the whole OpenAPI document
 	$(BIN)/python -m tests.service.fuzz $(ARGS)

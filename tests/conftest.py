@@ -28,8 +28,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedR
 
 @pytest.fixture
 def settings(redis_server: EmbeddedRedis, tmp_path: Path) -> Settings:
-    """Every step is an event, and a silent stream is soon noticed."""
-    return Settings(redis_url=redis_server.url, data_dir=tmp_path, step_event_seconds=0, heartbeat_seconds=0.05)
+    """Every step is an event, a silent stream is soon noticed, and whoever plays a worker need not renew its leases."""
+    return Settings(
+        redis_url=redis_server.url,
+        data_dir=tmp_path,
+        step_event_seconds=0,
+        heartbeat_seconds=0.05,
+        lease_seconds=60,
+    )
 
 
 @pytest.fixture
