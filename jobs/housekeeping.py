@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 100
 """Generations, or bells, that one round deals with: each round is short, and the next one comes soon."""
+SPARE_BELLS = 1000
+"""Bells that may be left of generations that were canceled while they waited."""
 ORPHANS_SECONDS = 3600.0
 """How often bytes are looked for that no record knows of: they are rare, and the store is listed as a whole."""
 SPARE = timedelta(hours=1)
@@ -60,7 +62,15 @@ class Housekeeper:
             self.store.expire(id)
         for id in self.leases.reap():
             log.warning("generation %s has lost its worker", id, extra={"generation_id": id})
-        self.store.ring(min(AT_ONCE, self.store.unheard()))
+        self._tune_bells()
+
+    def _tune_bells(self) -> None:
+        """About as many bells as generations that wait. Some are in workers' hands at any time."""
+        unheard = self.store.unheard()
+        if unheard > 0:
+            self.store.ring(min(AT_ONCE, unheard))
+        elif unheard < -SPARE_BELLS:
+            self.store.hush(-unheard - SPARE_BELLS)
 
     def remove_expired(self) -> None:
         """Bytes whose time is over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from redis.client import Pipeline
 
 from jobs import keys, queue
 from jobs.attempt import Attempt, new_token
+from jobs.connection import AWAY
 from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
 from jobs.order import ANYONE, Order, Parent, Repeated, Terms, insist_on_done
@@ -59,7 +61,7 @@ class JobStore(Reports):
         return record
 
     def create_all(self, orders: Sequence[Order], terms: Terms = ANYONE, parent: Parent | None = None) -> list[Record]:
-        """Accept resolved requests: records, places in line and first events, all or nothing, in one round trip.
+        """Accept resolved requests: records, places in line and first events, all or nothing, in one step.
 
         A `parent` is written in the same step, and is what a repeated idempotency key finds; else the first generation.
         Raises Repeated, QueueFull, TooManyActive or QuotaExceeded.
@@ -77,15 +79,14 @@ class JobStore(Reports):
             "max_queue_evaluations": self.settings.max_queue_evaluations,
         }
         with self.redis.pipeline(transaction=True) as pipeline:
-            for id in ids:  # rung before it is known whether they are accepted: a bell too many wakes a worker in vain
-                queue.ring(pipeline, self._queue, f"{id}-1")
-            place = len(pipeline)
             self._step("create", ids[0], client=pipeline, **options)
             self._forget_old(pipeline, terms.tenant)
             for id in ids:
                 pipeline.hgetall(keys.generation(id))
             answers = pipeline.execute()
-        insist_on_done(answers[place])
+        insist_on_done(answers[0])
+        with suppress(*AWAY):  # they are accepted; housekeeping rings
+            self._wake([f"{id}-1" for id in ids])
         return [Record.from_hash(fields) for fields in answers[-len(ids) :]]
 
     def repeated(self, terms: Terms) -> Repeated | None:
@@ -189,16 +190,24 @@ class JobStore(Reports):
 
     def ring(self, times: int = 1) -> None:
         """Wake as many workers: something waits that nobody has heard of, or that who looked may not have."""
-        with self.redis.pipeline(transaction=True) as pipeline:
-            for _ in range(times):
-                queue.ring(pipeline, self._queue, new_id())
-            pipeline.execute()
+        if times:
+            self._wake([new_id() for _ in range(times)])
 
     def unheard(self) -> int:
-        """How many wait for whom no bell is left: they got lost with a worker that had just heard them."""
-        return max(0, self.load().generations - int(self._queue.count))
+        """How many more wait than there are bells. They get lost with workers, and stay when who waited is canceled."""
+        return self.load().generations - int(self._queue.count)
+
+    def hush(self, times: int) -> None:
+        """Take bells away that nobody would come for."""
+        queue.hush(self._queue, times)
 
     # How
+
+    def _wake(self, names: Iterable[str]) -> None:
+        with self.redis.pipeline(transaction=True) as pipeline:
+            for name in names:
+                queue.ring(pipeline, self._queue, name)
+            pipeline.execute()
 
     def _records(self, ids: Sequence[str]) -> list[Record]:
         with self.redis.pipeline(transaction=False) as pipeline:

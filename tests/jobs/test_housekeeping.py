@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from jobs import keys, queue
+from jobs import housekeeping, keys, queue
 from jobs.artifacts import ArtifactStore, StorageAway, image_key
 from jobs.housekeeping import Housekeeper
 from jobs.ids import least_id, new_id
@@ -109,6 +109,18 @@ def test_a_bell_that_got_lost_is_rung_again(store: JobStore, housekeeper: Housek
     assert (store.unheard(), queue.queue(store.redis).count) == (0, 1)
     housekeeper.tend_line()
     assert queue.queue(store.redis).count == 1
+
+
+def test_bells_of_what_was_canceled_do_not_pile_up(
+    store: JobStore, housekeeper: Housekeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "SPARE_BELLS", 2)
+    for id in [store.create(a_request()).id for _ in range(6)]:
+        store.cancel(id)
+    store.create(a_request())
+    housekeeper.tend_line()
+    assert queue.queue(store.redis).count == 1 + 2
+    assert len(store.redis.keys("rq:job:*")) == 1 + 2
 
 
 def test_one_process_has_a_round(store: JobStore) -> None:
