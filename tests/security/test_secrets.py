@@ -80,12 +80,15 @@ def left(secured: Secured) -> Iterator[Left]:
             env["GUIDEPOST_OTLP_ENDPOINT"] = collector.url
             with process("worker", env, folder), process("serve", env, folder, "--port", "0") as listens:
                 with httpx.Client(base_url=listens.split()[-1], timeout=60) as client:
-                    job = work(left, client, connection, receiver.url.replace("key=1", f"key={SECRET}"))
+                    job = work(left, client, receiver.url.replace("key=1", f"key={SECRET}"))
                     left.delivered = receiver.got().body
                     left.held = everything(connection)
+                    mine = {"Authorization": f"Bearer {left.token}"}
+                    spoil(connection, job["id"])
+                    left.keep(client.get(job["links"]["self"], headers=mine))
                     secured.server.stop()
-                    for path in ("/v1/generations", job, "/readyz"):
-                        left.keep(client.get(path, headers={"Authorization": f"Bearer {left.token}"}))
+                    for path in ("/v1/generations", job["links"]["self"], "/readyz"):
+                        left.keep(client.get(path, headers=mine))
             left.spans = repr(collector.spans)
     left.logs |= {name: (folder / f"{name}.log").read_text() for name in ("worker", "serve")}
     left.logs["keys list"] = failed(env, "keys", "list")
@@ -98,11 +101,13 @@ def spoil(connection: redis.Redis, id: str) -> None:
     connection.hset(keys.generation(id), "request", json.dumps(BROKEN))
 
 
-def work(left: Left, client: httpx.Client, connection: redis.Redis, hook: str) -> str:
-    """Ask for what works and for what does not; the path of the generation."""
+def work(left: Left, client: httpx.Client, hook: str) -> dict[str, Any]:
+    """Ask for what works and for what does not; the generation."""
     mine = {"Authorization": f"Bearer {left.token}", "Cookie": SECRET, "Prefer": "wait=60"}
     asked = ASKED | {"webhook": {"url": hook}}
-    job = left.keep(client.post("/v1/generations", json=asked, headers=mine | {"Idempotency-Key": SECRET})).json()
+    job: dict[str, Any] = left.keep(
+        client.post("/v1/generations", json=asked, headers=mine | {"Idempotency-Key": SECRET})
+    ).json()
     for path in (job["links"]["self"], job["images"][0]["url"], job["links"]["events"]):
         left.keep(client.get(path, headers=mine))
     for body in (BROKEN, asked | {"model": SECRET}, {"prompt": SECRET, "source": {"image": SECRET}}, [SECRET]):
@@ -113,9 +118,7 @@ def work(left: Left, client: httpx.Client, connection: redis.Redis, hook: str) -
     left.keep(client.get(f"/v1/models?key={left.token}"))
     left.keep(client.get("/v1/models", headers={"Authorization": f"Bearer {left.token[:-1]}x"}))
     left.keep(client.get("/v1/models", headers={"Authorization": f"Basic {SECRET}"}))
-    spoil(connection, job["id"])
-    left.keep(client.get(job["links"]["self"], headers=mine))
-    return str(job["links"]["self"])
+    return job
 
 
 def everything(connection: redis.Redis) -> bytes:

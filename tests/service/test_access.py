@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given
 from hypothesis import settings as running
 from hypothesis.strategies import binary, integers, one_of, sampled_from, tuples
+from redis.client import Pipeline
 from starlette.testclient import TestClient
 
 from jobs.api_keys import ApiKeyStore
@@ -201,16 +202,22 @@ def test_the_secret_is_neither_in_redis_nor_in_a_log(
 
 
 def commands(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The commands that requests send to Redis from now on."""
+    """What requests send to Redis from now on: a command, or several at once."""
     sent: list[Any] = []
     connection = app.state.gateway.redis
-    execute = connection.execute_command
+    execute, together = connection.execute_command, Pipeline.execute
 
     def listening(*arguments: Any, **options: Any) -> Any:
         sent.append(arguments)
         return execute(*arguments, **options)
 
+    def listening_to_several(pipeline: Pipeline, *arguments: Any) -> Any:
+        if pipeline.connection_pool is connection.connection_pool:
+            sent.append(pipeline.command_stack)
+        return together(pipeline, *arguments)
+
     monkeypatch.setattr(connection, "execute_command", listening)
+    monkeypatch.setattr(Pipeline, "execute", listening_to_several)
     return sent
 
 
