@@ -24,6 +24,7 @@ from service import server
 from service.app import create_app
 from service.middleware import BodyLimit
 from tests.jobs.requests import TEXT
+from tests.service.server import let_go
 
 pytestmark = pytest.mark.redis
 
@@ -52,6 +53,7 @@ def port(connection: redis.Redis, settings: Settings, monkeypatch: pytest.Monkey
         thread.join(30)
         listener.close()
         assert not thread.is_alive()
+        let_go()
 
 
 @pytest.mark.parametrize("path", ["/v1/generations", "/v1/nothing", "/livez", "/openapi.json", "/docs"])
