@@ -21,6 +21,8 @@ from guidance.samplers import AnySampler, Sampler
 from guidance.spec import GuidanceSpec
 from guidance.stage import Stage
 
+Family = Literal["stable_diffusion", "stable_diffusion_xl", "gaussians"]
+
 CAPABILITIES = {
     "null_condition": "answers without a condition, so that a weight has something to push away from",
     "condition_embedding": "its condition is a continuous embedding, which may be transformed",
@@ -46,7 +48,7 @@ class ModelInfo(BaseModel):
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
     id: str
-    family: Literal["stable_diffusion", "gaussians"]
+    family: Family
     condition: Literal["text", "label"]
     labels: tuple[str, ...] | None = None
     """Class names of a label-conditional model; a request's `label` is an index into them."""

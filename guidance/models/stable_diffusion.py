@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 from torch.nn import Module
 
-from guidance.info import ModelInfo
+from guidance.info import Family, ModelInfo
 from guidance.models import time_embedding
 from guidance.models.attention import Rows, install
 from guidance.models.base import answered
 from guidance.models.classifier import FOLDER, NoisyClassifier
+from guidance.models.execution import Execution
+from guidance.models.graphs import Inputs
 from guidance.models.invariance import make_batch_invariant, padded
 from guidance.noise import Level, NoiseTable
 from guidance.pictures import END, PADDING, START
 from guidance.prediction import Kind
-from guidance.protocol import Branch, Condition
+from guidance.protocol import Branch, Condition, TimeNoise
 
 KINDS: dict[str, Kind] = {"epsilon": "eps", "v_prediction": "v", "sample": "denoised"}
 LATENT_BOUND = 4.0
@@ -36,15 +38,26 @@ def fingerprint(network: Module) -> str:
     return digest.hexdigest()[:12]
 
 
+def asks(branch: Branch) -> bool:
+    """Whether the branch wants more than the network's output: a change of its attention or time, or a gradient."""
+    return bool(branch.attention) or branch.time_noise is not None or branch.pull is not None
+
+
 class StableDiffusion:
     """One pipeline folder. Samples are float32 latents; the network computes in its own dtype."""
 
+    family: ClassVar[Family] = "stable_diffusion"
+    pipeline: ClassVar[Any] = StableDiffusionPipeline
+    unused: ClassVar[Mapping[str, Any]] = {"safety_checker": None, "requires_safety_checker": False}
+    """What the pipeline need not load."""
+
     def __init__(
         self,
-        pipeline: StableDiffusionPipeline,
+        pipeline: Any,
         id: str,
         device: torch.device,
         classifier: NoisyClassifier | None = None,
+        execution: Execution | None = None,
     ) -> None:
         pipeline.to(device)
         self.tokenizer, self.text_encoder = pipeline.tokenizer, pipeline.text_encoder.eval()
@@ -59,25 +72,28 @@ class StableDiffusion:
         self.coarsest = 2 ** (len(self.unet.config.block_out_channels) - 1)
         self.unet_dtype, self.vae_dtype = self.unet.dtype, self.vae.dtype  # each asking walks every layer: 1 ms
         self.device, self.dtype = device, torch.float32
+        self.execution = execution or Execution()
+        self.plain = self.execution.of(self._network, device)
+        """The network for rows that ask nothing of it."""
         # latents have no range to clip to: DDIM's default is for pixels, and folders with another scheduler do not say
         self.scheduler_config: dict[str, Any] = {"clip_sample": False} | dict(pipeline.scheduler.config)
         self.factor: int = pipeline.vae_scale_factor
         self.info = self._describe(id)
 
     @classmethod
-    def load(cls, source: str | Path, id: str, device: torch.device, dtype: torch.dtype) -> Self:
+    def load(
+        cls, source: str | Path, id: str, device: torch.device, dtype: torch.dtype, execution: Execution | None = None
+    ) -> Self:
         """Load a folder, or a hub id; a folder's `classifier/` too. Raises OSError or ValueError naming the file that is missing or broken."""
         # Weights are safetensors: others are pickle, which can run code. Nor is code in the folder run.
         safe = {"use_safetensors": True, "low_cpu_mem_usage": False}
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            source, dtype=dtype, safety_checker=None, requires_safety_checker=False, trust_remote_code=False, **safe
-        )
+        pipeline = cls.pipeline.from_pretrained(source, dtype=dtype, trust_remote_code=False, **cls.unused, **safe)
         pipeline.set_progress_bar_config(disable=True)
         folder = Path(source) / FOLDER
         classifier = None
         if folder.is_dir():  # float32 whatever the pipeline's: its gradients are small
             classifier = NoisyClassifier.from_pretrained(folder, dtype=torch.float32, **safe)
-        return cls(pipeline, id, device, classifier)
+        return cls(pipeline, id, device, classifier, execution)
 
     def _describe(self, id: str) -> ModelInfo:
         config, unet = self.scheduler_config, self.unet.config
@@ -88,7 +104,7 @@ class StableDiffusion:
         capabilities |= {"classifier"} if self.classifier else set()
         return ModelInfo(
             id=id,
-            family="stable_diffusion",
+            family=self.family,
             condition="text",
             width=size,
             height=size,
@@ -131,31 +147,51 @@ class StableDiffusion:
         raise ValueError(f"label = {index}: {self.info.id} is conditioned on text")
 
     def batch_key(self, branch: Branch) -> Hashable:
-        return (tuple(branch.x.shape), tuple(branch.cond.embeddings["text"].shape), branch.pull is None)
+        apart = self.execution.apart(self.device) and asks(branch)
+        return (tuple(branch.x.shape), tuple(branch.cond.embeddings["text"].shape), branch.pull is None, apart)
 
     @torch.no_grad()
     def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
-        x = torch.cat([branch.x for branch in branches]).to(self.unet_dtype, memory_format=torch.channels_last)
-        text = torch.cat([branch.cond.embeddings["text"] for branch in branches]).to(self.unet_dtype)
-        t = torch.tensor([branch.level.t for branch in branches], dtype=torch.float32).to(self.device)
-        asked = self._asked(branches)
-
-        def network(x: Tensor) -> Tensor:
-            output: Tensor = self.unet(
-                padded(x),
-                padded(t),
-                encoder_hidden_states=padded(text),
-                timestep_cond=[branch.time_noise for branch in branches],
-                cross_attention_kwargs=None if asked is None else {"rows": asked},
-                return_dict=False,
-            )[0]
-            return output[: len(branches)]
-
-        output = answered(network, x, branches)
-        if asked is not None:
-            asked.check()
+        inputs = self._inputs(branches)
+        output = self._asked_output(inputs, branches) if any(map(asks, branches)) else self.plain(inputs)
         rows: list[Tensor] = list(torch.split(output.to(self.dtype, memory_format=torch.contiguous_format), 1))
         return rows
+
+    def _inputs(self, branches: Sequence[Branch]) -> dict[str, Tensor]:
+        x = torch.cat([branch.x for branch in branches])
+        t = torch.tensor([branch.level.t for branch in branches], dtype=torch.float32)
+        text = torch.cat([branch.cond.embeddings["text"] for branch in branches])
+        return {
+            "x": x.to(self.unet_dtype, memory_format=torch.channels_last),
+            "t": t.to(self.device, non_blocking=True),
+            "text": text.to(self.unet_dtype),
+        }
+
+    def _network(self, inputs: Inputs, rows: Rows | None = None, noise: Sequence[TimeNoise | None] = ()) -> Tensor:
+        """The network's output (N, C, H, W) for N rows of inputs, and what some of them ask of it."""
+        output: Tensor = self.unet(
+            inputs["x"],
+            inputs["t"],
+            encoder_hidden_states=inputs["text"],
+            timestep_cond=noise or None,
+            cross_attention_kwargs=None if rows is None else {"rows": rows},
+            added_cond_kwargs=self._added(inputs),
+            return_dict=False,
+        )[0]
+        return output
+
+    def _added(self, inputs: Inputs) -> dict[str, Tensor] | None:
+        """What the network is told beside the text."""
+        return None
+
+    def _asked_output(self, inputs: Inputs, branches: Sequence[Branch]) -> Tensor:
+        """The output or the gradient, where some rows ask more than a plain evaluation."""
+        asked, noise = self._asked(branches), [branch.time_noise for branch in branches]
+        run = self.execution.padded(lambda inputs: self._network(inputs, asked, noise))
+        output = answered(lambda x: run({**inputs, "x": x}), inputs["x"], branches)
+        if asked is not None:
+            asked.check()
+        return output
 
     def _asked(self, branches: Sequence[Branch]) -> Rows | None:
         """What the rows ask of the network's attention; None where none does."""

@@ -1,0 +1,49 @@
+"""How a network is run: as it comes, compiled, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from guidance.models.graphs import Graphs, Inputs, Network, Sizes, count_of, padded_to
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What is wished for; where a device has no graphs, its networks are run as they come."""
+
+    graphs: bool = False
+    compiled: bool = False
+    sizes: Sizes = field(default_factory=Sizes)
+
+    def apart(self, device: torch.device) -> bool:
+        """Whether rows that ask nothing of the network take another way than the others, so that they share no batch."""
+        return self.compiled or (self.graphs and device.type == "cuda")
+
+    def of(self, network: Network, device: torch.device) -> Network:
+        """`network` for rows that ask nothing of it."""
+        if self.compiled:
+            network = compiled(network)
+        if self.graphs and device.type == "cuda":
+            from guidance.models.cuda import Recorder
+
+            return Graphs(network, self.sizes, Recorder(device))
+        return self.padded(network)
+
+    def padded(self, network: Network) -> Network:
+        """`network` as it comes, in batches of the sizes that there are."""
+
+        def run(inputs: Inputs) -> Tensor:
+            count = count_of(inputs)
+            return network(padded_to(self.sizes.padded(count), inputs))[:count]
+
+        return run
+
+
+def compiled(network: Network) -> Network:
+    """`network` through inductor, for any number of rows."""
+    compile: Callable[..., Network] = torch.compile
+    return compile(network, dynamic=True)
