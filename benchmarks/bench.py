@@ -18,7 +18,8 @@ from benchmarks.workloads import Workload, requests
 from guidance.models.stable_diffusion import StableDiffusion
 from jobs.request import GenerationRequest as Request
 from jobs.settings import Settings
-from workers.loading import SHIPPED, ModelError, load, pick_device, pick_dtype
+from workers.budget import row_budget
+from workers.loading import SHIPPED, ModelError, execution, load, pick_device, pick_dtype
 
 Way = Callable[[int], object]
 """One way of doing something, told the number of the repetition; 0 is the warm-up."""
@@ -55,18 +56,23 @@ class Bench:
 
     @cached_property
     def dtype(self) -> torch.dtype:
-        return pick_dtype(self.settings.dtype, self.device)
+        return pick_dtype(self.settings.dtype, self.device, self.path)
 
     @cached_property
     def model(self) -> StableDiffusion:
-        model = load(self.id, self.path, self.device, self.dtype)
+        model = load(self.id, self.path, self.device, self.dtype, execution(self.settings))
         if not isinstance(model, StableDiffusion):
             raise ModelError(f"{self.source} is not a Stable Diffusion folder: there is nothing to compare it with")
         return model
 
     @cached_property
     def ours(self) -> Ours:
-        return Ours(self.model, self.settings.max_batch_rows)
+        return Ours(self.model, self.rows)
+
+    @cached_property
+    def rows(self) -> int:
+        """At most in one forward."""
+        return row_budget(self.settings, [self.model])
 
     @cached_property
     def stock(self) -> Stock:

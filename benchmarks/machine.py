@@ -34,7 +34,7 @@ def described(bench: Bench) -> dict[str, str]:
         **{package: version(package) for package in PACKAGES},
         "model": f"{bench.id}, {bench.model.info.parameters / 1e6:.1f} M parameters, "
         f"{bench.model.info.width} x {bench.model.info.height} pixels",
-        "rows per forward": f"at most {bench.settings.max_batch_rows}",
+        "rows per forward": f"at most {bench.rows}",
         "repetitions": f"{bench.repetitions}, interleaved, after one to warm up",
     }
 

@@ -50,10 +50,26 @@ class Settings(BaseSettings):
     )
 
     concurrency: int = Field(8, ge=1, description="generations that one worker process runs at a time")
-    max_batch_rows: int = Field(16, ge=1, description="rows in one forward of the network")
+    max_batch_rows: int | None = Field(
+        None, ge=1, description="rows in one forward of the network; unset: what memory has room for on CUDA, else 16"
+    )
+    pad_to_rows: int | None = Field(
+        None,
+        ge=2,
+        description="rows that every forward is padded to, and may have at most: for equal bits in any batch on CUDA; "
+        "unset: as few as may be, which on a CPU is enough for that",
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads of a worker; unset: torch decides")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field("auto", description="precision of the network")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto", description="precision of the network; auto: float32, and half precision on CUDA, as stored or float16"
+    )
+    graphs: Literal["auto", "off"] = Field(
+        "auto", description="record forwards as CUDA graphs, one for each batch size, and replay them; auto: on CUDA"
+    )
+    compile: bool = Field(
+        False, description="compile networks with inductor, which takes a C++ compiler and minutes at the start"
+    )
 
     max_n: int = Field(16, ge=1, description="images per generation")
     max_steps: int = Field(250, ge=1, description="sampler steps per generation")

@@ -8,10 +8,11 @@ from typing import Any
 
 from jobs.request import GenerationRequest, resolve
 from jobs.settings import Settings
+from workers.budget import row_budget
 from workers.delivery import Encoded, document, drawn, encoded
 from workers.drawing import Sheet
 from workers.engine import Engine
-from workers.loading import ModelError, load, named, pick_device, pick_dtype
+from workers.loading import ModelError, execution, load, named, pick_device, pick_dtype
 from workers.task import Outcome, Progress, Task
 
 
@@ -47,10 +48,13 @@ def generate(
         if id not in sources:
             raise ModelError(f"model = {id!r}: GUIDEPOST_MODELS names {', '.join(sorted(sources))}")
     device = pick_device(settings.device)
-    models = {id: load(id, sources[id], device, pick_dtype(settings.dtype, device)) for id in dict.fromkeys(asked)}
+    models = {
+        id: load(id, sources[id], device, pick_dtype(settings.dtype, device, sources[id]), execution(settings))
+        for id in dict.fromkeys(asked)
+    }
     infos = {id: model.info for id, model in models.items()}
     request = resolve(request, infos[request.model], beside=infos)
-    outcome = run(Engine(models, settings.max_batch_rows), request, on_progress)
+    outcome = run(Engine(models, row_budget(settings, models.values())), request, on_progress)
     if outcome.status != "succeeded" or outcome.usage is None:
         raise GenerationFailed(outcome.detail or outcome.reason or outcome.status)
     images = [encoded(image, request) for image in outcome.images]

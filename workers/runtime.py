@@ -16,6 +16,7 @@ from jobs.connection import connect
 from jobs.settings import Settings
 from jobs.store import JobStore
 from jobs.tracing import Tracing
+from workers.budget import row_budget
 from workers.engine import Engine
 from workers.task import Task
 
@@ -34,7 +35,7 @@ class Runtime:
         self.artifacts = ArtifactStore(settings.artifacts, settings.artifacts_retry_seconds)
         self.checkpoints = ArtifactStore(settings.artifacts, patience=1.0)  # optional, and made anew soon
         self.tracing = Tracing(settings, "worker")
-        self.engine = Engine(models, settings.max_batch_rows)
+        self.engine = Engine(models, row_budget(settings, models.values()))
         self.leaving = threading.Event()
         """Nothing new is begun."""
         self.stopping = threading.Event()

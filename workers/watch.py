@@ -79,6 +79,6 @@ class Watch:
         settings, totals = self.runtime.settings, self.runtime.engine.batcher.totals
         device = str(next(iter(self.runtime.engine.models.values())).device)
         info: dict[str, Any] = {"host": socket.gethostname(), "device": device}
-        info |= {"concurrency": settings.concurrency, "max_batch_rows": settings.max_batch_rows}
+        info |= {"concurrency": settings.concurrency, "max_batch_rows": self.runtime.engine.batcher.room.most}
         speed = totals.rows / totals.seconds if totals.seconds else 0.0
         return info | {"forwards": totals.forwards, "rows": totals.rows, "evaluations_per_second": speed}

@@ -31,16 +31,19 @@ class Execution:
             from guidance.models.cuda import Recorder
 
             return Graphs(network, self.sizes, Recorder(device))
-        return self.padded(network)
+        return Padded(network, self.sizes)
 
-    def padded(self, network: Network) -> Network:
-        """`network` as it comes, in batches of the sizes that there are."""
 
-        def run(inputs: Inputs) -> Tensor:
-            count = count_of(inputs)
-            return network(padded_to(self.sizes.padded(count), inputs))[:count]
+@dataclass(frozen=True)
+class Padded:
+    """A network as it comes, in batches of the sizes that there are."""
 
-        return run
+    network: Network
+    sizes: Sizes
+
+    def __call__(self, inputs: Inputs) -> Tensor:
+        count = count_of(inputs)
+        return self.network(padded_to(self.sizes.padded(count), inputs))[:count]
 
 
 def compiled(network: Network) -> Network:

@@ -17,7 +17,7 @@ from guidance.models import time_embedding
 from guidance.models.attention import Rows, install
 from guidance.models.base import answered
 from guidance.models.classifier import FOLDER, NoisyClassifier
-from guidance.models.execution import Execution
+from guidance.models.execution import Execution, Padded
 from guidance.models.graphs import Inputs
 from guidance.models.invariance import make_batch_invariant, padded
 from guidance.noise import Level, NoiseTable
@@ -98,7 +98,7 @@ class StableDiffusion:
     def _describe(self, id: str) -> ModelInfo:
         config, unet = self.scheduler_config, self.unet.config
         table = {name: config[name] for name in NoiseTable.model_fields if config.get(name) is not None}
-        modules = (self.unet, self.vae, self.text_encoder)
+        modules = (self.unet, self.vae, *self.text_encoders)
         size = int(unet.sample_size) * self.factor
         capabilities = {"null_condition", "condition_embedding", "time_embedding", "attention"}
         capabilities |= {"classifier"} if self.classifier else set()
@@ -127,21 +127,27 @@ class StableDiffusion:
 
     @torch.no_grad()
     def encode(self, prompt: str | None) -> Condition:
-        tokens = self.tokenizer(
-            prompt or "",
-            padding="max_length",
-            max_length=self.tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
-        embedding = self.text_encoder(tokens.input_ids.to(self.device))[0]
-        return Condition(embeddings={"text": embedding}, words=self._words(tokens.input_ids[0].tolist()))
+        tokens = self._tokens(self.tokenizer, prompt or "")
+        embedding = self.text_encoder(tokens.to(self.device))[0]
+        return Condition(embeddings={"text": embedding}, words=self._words(tokens[0].tolist()))
+
+    def _tokens(self, tokenizer: Any, prompt: str) -> Tensor:
+        """Their ids (1, L), cut or filled up to the length that the network takes."""
+        length = tokenizer.model_max_length
+        ids: Tensor = tokenizer(
+            prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        ).input_ids
+        return ids
 
     def _words(self, ids: list[int]) -> tuple[str, ...]:
         """What each token says: a word or a piece of one, and the names of those around the text."""
         end = ids.index(self.tokenizer.eos_token_id)
         text = (self.tokenizer.decode([id]).strip() for id in ids[1:end])
         return (START, *text, END, *[PADDING] * (len(ids) - end - 1))
+
+    @property
+    def text_encoders(self) -> Sequence[Module]:
+        return (self.text_encoder,)
 
     def label(self, index: int) -> Condition:
         raise ValueError(f"label = {index}: {self.info.id} is conditioned on text")
@@ -187,7 +193,7 @@ class StableDiffusion:
     def _asked_output(self, inputs: Inputs, branches: Sequence[Branch]) -> Tensor:
         """The output or the gradient, where some rows ask more than a plain evaluation."""
         asked, noise = self._asked(branches), [branch.time_noise for branch in branches]
-        run = self.execution.padded(lambda inputs: self._network(inputs, asked, noise))
+        run = Padded(lambda inputs: self._network(inputs, asked, noise), self.execution.sizes)
         output = answered(lambda x: run({**inputs, "x": x}), inputs["x"], branches)
         if asked is not None:
             asked.check()

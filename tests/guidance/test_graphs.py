@@ -149,12 +149,13 @@ def test_the_recording_that_was_not_used_for_longest_is_dropped() -> None:
 
 
 def test_what_cannot_be_recorded_is_run_as_it_comes_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    tried, network = 0, Doubling()
+
     def refusing(work: Work) -> Work:
         nonlocal tried
         tried += 1
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    tried, network = 0, Doubling()
     graphs = Graphs(network, Sizes(), refusing)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
