@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.catalogue import NAMES
+from benchmarks.catalogue import NAMES, ON_REQUEST
 from jobs.settings import Settings
 
 SETTINGS = {"device": str, "dtype": str, "threads": int, "max_batch_rows": int}
@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("--model", default="shapes", help="Stable Diffusion folder or hub id (default: shapes)")
-    arguments.add_argument("--only", action="append", choices=NAMES, help="this benchmark; may be repeated")
+    arguments.add_argument(
+        "--only", action="append", choices=NAMES + ON_REQUEST, help="this benchmark; may be repeated"
+    )
     arguments.add_argument("--repetitions", type=positive, default=7, help="of each timing, interleaved (default: 7)")
     arguments.add_argument("--specs", type=positive, default=100, help="random specs of `exactness` (default: 100)")
     arguments.add_argument("--quick", action="store_true", help="proves the plumbing; its speeds mean nothing")
@@ -57,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.run import run
     from workers.loading import ModelError
 
-    names = [name for name in NAMES if name in (given.only or NAMES)]
+    names = [name for name in NAMES + ON_REQUEST if name in (given.only or NAMES)]
     scale = {"repetitions": 2, "specs": 6} if given.quick else {"repetitions": given.repetitions, "specs": given.specs}
     try:
         run(names, given.model, settings, given.output, quick=given.quick, **scale)

@@ -7,6 +7,8 @@ from types import ModuleType
 
 NAMES = ("throughput", "single", "busy", "service", "exactness", "batching")
 """In the order in which they run."""
+ON_REQUEST = ("compiled",)
+"""Those that only run where they are named."""
 
 
 def benchmark(name: str) -> ModuleType:

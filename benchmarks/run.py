@@ -16,6 +16,7 @@ from benchmarks.bench import Bench
 from benchmarks.catalogue import benchmark
 from benchmarks.report import Report
 from jobs.settings import Settings
+from workers.allocator import keep_memory
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 PIPED_WIDTH = 140
@@ -26,6 +27,7 @@ def run(
     names: Sequence[str], source: str, settings: Settings, output: Path, *, repetitions: int, specs: int, quick: bool
 ) -> Report:
     """Measure, write the report to `output`, show it. Raises ModelError when the model cannot be loaded."""
+    keep_memory()  # as in a worker process; both sides gain by it
     if settings.threads:
         torch.set_num_threads(settings.threads)
     diffusers.utils.logging.set_verbosity_error()

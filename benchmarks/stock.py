@@ -23,7 +23,7 @@ class Stock:
     """The same folder, device, dtype and solvers; no safety checker, progress bar, channels_last or compiling."""
 
     def __init__(self, path: str, device: torch.device, dtype: torch.dtype) -> None:
-        self.pipeline: Any = diffusers.StableDiffusionPipeline.from_pretrained(
+        self.pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(
             path, dtype=dtype, safety_checker=None, requires_safety_checker=False, low_cpu_mem_usage=False
         )
         self.pipeline.to(device)
@@ -68,5 +68,13 @@ class Stock:
     @torch.inference_mode()
     def forward(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """The bare network, without its pipeline."""
-        output: Tensor = self.pipeline.unet(x, t, encoder_hidden_states=text, return_dict=False)[0]
+        added = self._added(x) if self.pipeline.unet.config.addition_embed_type == "text_time" else None
+        output: Tensor = self.pipeline.unet(
+            x, t, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False
+        )[0]
         return output
+
+    def _added(self, x: Tensor) -> dict[str, Tensor]:
+        """What SDXL's network is told beside the text; which numbers does not matter to its speed."""
+        pooled = self.pipeline.text_encoder_2.config.projection_dim
+        return {"text_embeds": x.new_zeros(len(x), pooled), "time_ids": x.new_zeros(len(x), 6)}

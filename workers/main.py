@@ -19,6 +19,7 @@ from jobs.logs import configure
 from jobs.settings import Settings
 from jobs.tracing import TracingMissing
 from workers import metrics
+from workers.allocator import keep_memory
 from workers.loading import ModelError, load_all
 from workers.perform import insist
 from workers.runtime import Runtime
@@ -35,6 +36,7 @@ def run(settings: Settings) -> None:
     Exits 1 when it cannot serve.
     """
     configure(settings)
+    keep_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     try:
