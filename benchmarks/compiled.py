@@ -1,8 +1,8 @@
 """Against diffusers with its network compiled: eight plain CFG requests, and one alone.
 
-Its own advice for speed: channels_last and `torch.compile(mode="reduce-overhead", fullgraph=True)`, which replays graphs
-on CUDA; on a CPU plain inductor. Ours runs as the settings say (GUIDEPOST_GRAPHS, GUIDEPOST_COMPILE). Compiling is not in
-the times but in a table of its own. Runs only where it is named: a CPU compiles for minutes.
+Its own advice for speed: channels_last and `torch.compile(mode="reduce-overhead", fullgraph=True)`, which on CUDA
+replays graphs; on a CPU plain inductor. Ours runs as GUIDEPOST_GRAPHS and GUIDEPOST_COMPILE say. Compiling is
+not in the times, it has its own table. Runs only where it is named: a CPU compiles for minutes.
 """
 
 from __future__ import annotations
