@@ -1,24 +1,27 @@
-"""The C library's allocator, told to keep what it was given."""
+"""Memory that forwards give back stays with the process.
+
+glibc gives large blocks back to the system at once and asks for them anew at the next layer; the system then clears
+each page of them at its first touch. A forward of many rows spends a tenth of its time and more on that (docs/log.md).
+"""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
-"""Parameters of glibc's mallopt(3)."""
-LARGEST = 2**30
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, ARENA_MAX = -1, -2, -3, -8
+"""Parameters of mallopt(3)."""
+LARGEST = 2**31 - 1
+PAD = 64 * 2**20
 
 
 def keep_memory() -> bool:
-    """Keep freed memory for the next forward; False where the C library has no such wish. Call it before any thread.
+    """Let this process keep what it frees, up to what it once needed; whether the allocator is one that can be told.
 
-    Layers of a network free megabytes and ask for them again. As it is, glibc gives them back to the system each time,
-    which clears every page anew: a tenth of a forward of sixteen rows (docs/log.md). A process then stays as large as
-    it was at its largest.
+    One arena for all threads: the others consist of pieces of 64 MiB, which are given back whatever is said.
     """
-    if not sys.platform.startswith("linux"):
+    if sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    wishes = ((ARENA_MAX, 1), (TRIM_THRESHOLD, LARGEST), (MMAP_THRESHOLD, LARGEST))
-    return mallopt is not None and all([mallopt(name, value) == 1 for name, value in wishes])
+    told = {TRIM_THRESHOLD: LARGEST, TOP_PAD: PAD, MMAP_THRESHOLD: LARGEST, ARENA_MAX: 1}
+    return mallopt is not None and all(mallopt(name, value) for name, value in told.items())

@@ -20,6 +20,7 @@ from jobs.settings import Settings
 from jobs.tracing import TracingMissing
 from workers import metrics
 from workers.allocator import keep_memory
+from workers.express import Express
 from workers.loading import ModelError, load_all
 from workers.perform import insist
 from workers.runtime import Runtime
@@ -48,10 +49,12 @@ def run(settings: Settings) -> None:
     Runtime.current = runtime
     hurry = _leave_on_signals(runtime.leaving)
     engine = runtime.engine.start()
-    watch = Watch(runtime)
+    express = Express(runtime)
+    watch = Watch(runtime, express)
     insist(watch.renew)  # who reads "ready" may post at once
     watching = watch.start()
     listeners = [_listener(settings, runtime.leaving, f"{runtime.worker_id}-{k}") for k in range(settings.concurrency)]
+    listeners += express.start()
     models = ", ".join(runtime.engine.models)
     print(f"guidepost worker {runtime.worker_id} ready: {models} on {_devices(runtime)}", flush=True)
     housekeeper = Housekeeper(settings, ArtifactStore(settings.artifacts))

@@ -17,6 +17,7 @@ from guidance.models import time_embedding
 from guidance.models.attention import Rows, install
 from guidance.models.base import answered
 from guidance.models.classifier import FOLDER, NoisyClassifier
+from guidance.models.cores import Cores
 from guidance.models.execution import Execution, Padded
 from guidance.models.graphs import Inputs
 from guidance.models.invariance import make_batch_invariant, padded
@@ -78,6 +79,8 @@ class StableDiffusion:
         # latents have no range to clip to: DDIM's default is for pixels, and folders with another scheduler do not say
         self.scheduler_config: dict[str, Any] = {"clip_sample": False} | dict(pipeline.scheduler.config)
         self.factor: int = pipeline.vae_scale_factor
+        self._cores = Cores()
+        self.decodes_at_once = 4 if device.type == "cuda" else 1  # on a CPU several take as long as one by one
         self.info = self._describe(id)
 
     @classmethod
@@ -156,8 +159,11 @@ class StableDiffusion:
         apart = self.execution.apart(self.device) and asks(branch)
         return (tuple(branch.x.shape), tuple(branch.cond.embeddings["text"].shape), branch.pull is None, apart)
 
-    @torch.no_grad()
     def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
+        return self._cores.shared(self._forward, branches) if self.device.type == "cpu" else self._forward(branches)
+
+    @torch.no_grad()
+    def _forward(self, branches: Sequence[Branch]) -> list[Tensor]:
         inputs = self._inputs(branches)
         output = self._asked_output(inputs, branches) if any(map(asks, branches)) else self.plain(inputs)
         rows: list[Tensor] = list(torch.split(output.to(self.dtype, memory_format=torch.contiguous_format), 1))
