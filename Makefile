@@ -10,7 +10,7 @@ PIP_AUDIT := 2.10.1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test fuzz soak check audit bench train spec pictures clients images lock clean
+.PHONY: help install demo test fuzz soak check audit bench cuda train spec pictures clients images lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -52,6 +52,11 @@ $(AUDIT)/installed: Makefile
 
 bench: install   ## throughput and latency against stock diffusers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
+
+cuda: install    ## on a machine with an NVIDIA GPU: its tests, then every benchmark on three networks
+	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "make cuda needs an NVIDIA GPU that torch sees: there is none here")'
+	$(BIN)/python -m pytest tests/cuda -s
+	$(BIN)/python -m benchmarks.cuda $(ARGS)
 
 train: install   ## the demo model, from nothing; resumable
 	$(BIN)/python -m training $(ARGS)

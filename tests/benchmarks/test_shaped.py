@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
+from benchmarks.cuda import main as on_cuda
 from benchmarks.shaped import SHAPES, main
 from workers.loading import load
 
@@ -28,3 +29,9 @@ def test_a_small_one_is_served(name: str, family: str, tmp_path: Path) -> None:
     assert (model.info.family, model.info.prediction_type, model.info.width) == (family, "eps", 64)
     pixels = model.decode(torch.ones(model.shape(64, 64)))
     assert pixels.shape == (1, 3, 64, 64) and pixels.isfinite().all()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here it would measure for an hour")
+def test_without_a_gpu_the_benchmarks_on_one_say_so_in_a_line() -> None:
+    with pytest.raises(SystemExit, match="needs an NVIDIA GPU that torch sees: there is none here"):
+        on_cuda([])
