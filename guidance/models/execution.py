@@ -10,6 +10,8 @@ from torch import Tensor
 
 from guidance.models.graphs import Graphs, Inputs, Network, Sizes, count_of, padded_to
 
+KINDS = 1024
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -31,22 +33,25 @@ class Execution:
             from guidance.models.cuda import Recorder
 
             return Graphs(network, self.sizes, Recorder(device))
-        return Padded(network, self.sizes)
+        return Padded(network, self.sizes.canonical if self.compiled else self.sizes.padded)
 
 
 @dataclass(frozen=True)
 class Padded:
-    """A network as it comes, in batches of the sizes that there are."""
+    """A network that is not recorded, in batches of the sizes that there are."""
 
     network: Network
-    sizes: Sizes
+    size: Callable[[int], int]
+    """Of the batch that so many rows are padded to."""
 
     def __call__(self, inputs: Inputs) -> Tensor:
         count = count_of(inputs)
-        return self.network(padded_to(self.sizes.padded(count), inputs))[:count]
+        return self.network(padded_to(self.size(count), inputs))[:count]
 
 
 def compiled(network: Network) -> Network:
-    """`network` through inductor, for any number of rows."""
+    """`network` through inductor, once for each size and shape of its inputs."""
+    dynamo = torch._dynamo.config
+    dynamo.recompile_limit = dynamo.accumulated_recompile_limit = KINDS  # beyond, torch would not compile: other bits
     compile: Callable[..., Network] = torch.compile
-    return compile(network, dynamic=True)
+    return compile(network, dynamic=False)

@@ -199,7 +199,7 @@ class StableDiffusion:
     def _asked_output(self, inputs: Inputs, branches: Sequence[Branch]) -> Tensor:
         """The output or the gradient, where some rows ask more than a plain evaluation."""
         asked, noise = self._asked(branches), [branch.time_noise for branch in branches]
-        run = Padded(lambda inputs: self._network(inputs, asked, noise), self.execution.sizes)
+        run = Padded(lambda inputs: self._network(inputs, asked, noise), self.execution.sizes.padded)
         output = answered(lambda x: run({**inputs, "x": x}), inputs["x"], branches)
         if asked is not None:
             asked.check()

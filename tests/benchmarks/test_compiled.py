@@ -11,6 +11,7 @@ import torch
 from benchmarks.__main__ import main
 
 
+@pytest.mark.slow  # inductor is imported
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # inductor's own
 def test_both_workloads_are_held_against_both_ways_of_diffusers(folder: Path, tmp_path: Path) -> None:
     given = ["--quick", "--only", "compiled", "--model", str(folder), "--output", str(tmp_path), "--device", "cpu"]

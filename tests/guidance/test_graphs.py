@@ -209,3 +209,12 @@ def test_graphs_are_for_cuda_and_compiled_networks_for_every_device() -> None:
     assert [Execution(graphs=True).apart(device) for device in (CPU, cuda)] == [False, True]
     assert [Execution(compiled=True).apart(device) for device in (CPU, cuda)] == [True, True]
     assert not Execution().apart(cuda)
+
+
+def test_a_compiled_network_sees_canonical_sizes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Doubling()
+    monkeypatch.setattr("guidance.models.execution.compiled", lambda network: network)
+    run = Execution(compiled=True).of(network, CPU)
+    for count in (1, 3, 5, 9):
+        assert torch.equal(run(rows(count)), 2 * rows(count)["x"])
+    assert network.sizes == [2, 4, 6, 12]
