@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks import machine
 from benchmarks.bench import Bench
 from benchmarks.catalogue import benchmark
+from benchmarks.figure import Section
 from benchmarks.report import Report
 from jobs.settings import Settings
+from workers.loading import ModelError
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 PIPED_WIDTH = 140
@@ -43,8 +46,22 @@ def run(
 
 
 def measured(bench: Bench, names: Sequence[str]) -> Report:
-    """Run the named benchmarks in this order."""
-    where = machine.described(bench)
-    sections = {name: benchmark(name).run(bench) for name in names}
+    """Run the named benchmarks in this order. One that fails says so in its notes, and does not take the rest along."""
+    where, sections, seconds = machine.described(bench), dict[str, Section](), dict[str, float]()
+    for name in names:
+        began = time.perf_counter()
+        sections[name] = section(bench, name)
+        seconds[name] = time.perf_counter() - began
     abouts = {name: (benchmark(name).__doc__ or "").strip() for name in names}
-    return Report(where | {"load after": machine.load()}, abouts, sections)
+    where |= {"load after": machine.load(), "time": f"{sum(seconds.values()) / 60:.0f} minutes"}
+    return Report(where, abouts, sections, seconds)
+
+
+def section(bench: Bench, name: str) -> Section:
+    try:
+        return benchmark(name).run(bench)  # type: ignore[no-any-return]
+    except ModelError:
+        raise
+    except Exception as error:
+        bench.progress.console.print_exception()
+        return Section(failure=f"not measured: {type(error).__name__}: {error}")

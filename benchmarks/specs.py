@@ -20,7 +20,7 @@ from guidance.samplers import Sampler
 from guidance.stage import Stage
 from jobs.request import GenerationRequest, RequestProblems, resolve
 
-STEPS = (3, 8)
+STEPS = (2, 5)
 
 
 def _blocks() -> str:
