@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     from workers.loading import ModelError
 
     names = [name for name in NAMES if name in (given.only or NAMES)]
-    scale = {"repetitions": 2, "specs": 6} if given.quick else {"repetitions": given.repetitions, "specs": given.specs}
+    scale = {"repetitions": 1, "specs": 4} if given.quick else {"repetitions": given.repetitions, "specs": given.specs}
     try:
         report = run(names, given.model, settings, given.output, quick=given.quick, **scale)
     except ModelError as error:

@@ -21,6 +21,7 @@ from jobs.request import GenerationRequest as Request
 from jobs.settings import Settings
 from workers.loading import SHIPPED, ModelError, load, pick_device, pick_dtype
 
+WARM_UP_STEPS = 2
 N = TypeVar("N", bound=Hashable)
 Way = Callable[[int], object]
 """One way of doing something, told the number of the repetition; 0 is the warm-up."""
@@ -76,9 +77,10 @@ class Bench:
         return Stock(self.path, self.device, self.dtype)
 
     def batches(self, workload: Workload) -> list[list[Request]]:
-        """The workload once for each repetition and the warm-up; two steps of each where it must be quick."""
-        steps = 2 if self.quick else None
-        return [self.drawn(workload, steps) for _ in range(self.repetitions + 1)]
+        """The workload once for the warm-up, in two steps, and once for each repetition; two where it must be quick."""
+        steps = WARM_UP_STEPS if self.quick else None
+        warm_up = self.drawn(workload, WARM_UP_STEPS)
+        return [warm_up, *(self.drawn(workload, steps) for _ in range(self.repetitions))]
 
     def drawn(self, workload: Workload, steps: int | None = None) -> list[Request]:
         """The workload with prompts that no one had before; `steps` caps the steps of each."""

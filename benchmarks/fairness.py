@@ -7,7 +7,6 @@ round. A forward of many rows takes longer than one of two, so that even a perfe
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from random import Random
 from statistics import median
 
@@ -44,9 +43,10 @@ def run(bench: Bench) -> Section:
 def _among(bench: Bench, random: Random, count: int) -> list[float]:
     """Seconds of short requests, one after another, while `count` long jobs run."""
     spent = []
-    with bench.ours.company(bench.drawn(LONG * count)) if count else nullcontext():
+    with bench.ours.company(bench.drawn(LONG * count)) as others:
         for _ in range(bench.few(SHORTS, 1)):
-            time.sleep(random.uniform(0, 0.1))  # not always at the end of a tick
+            if others:  # not always at the end of a tick
+                time.sleep(random.uniform(0, median(others[0].ticks(0, time.perf_counter()))))
             [request] = bench.drawn(SHORT)
             watched = bench.ours.submitted(request)
             watched.succeeded()

@@ -42,11 +42,11 @@ class Ours:
 
     @contextmanager
     def company(self, requests: Sequence[GenerationRequest]) -> Iterator[list[Watched]]:
-        """Requests that run meanwhile, each past its first step; canceled on the way out. Raises where one ended."""
+        """Requests that run meanwhile, each past its second step; canceled on the way out. Raises where one ended."""
         others = [self.submitted(request) for request in requests]
         try:
             for one in others:
-                one.reached(1)
+                one.reached(2)  # by then it is known how long one takes
             yield others
             if not all(one.running for one in others):
                 raise RuntimeError("the company ended before what was measured in it: it needs more steps")

@@ -76,10 +76,11 @@ def _bars(panel: Any, title: str, figures: Sequence[Figure]) -> None:
     panel.set_ylim(place - GAP - 0.4, -0.5 - GAP)
     panel.set_xlim(0, 1.14 * max([1.0, *(_reach(figure) for figure in figures)]))
     panel.axvline(1, color="#999", linewidth=0.8, zorder=0)
-    panel.set_title(f"{title}", loc="left", fontsize=11, fontweight="bold")
+    panel.set_title(title, loc="left", fontsize=11, fontweight="bold")
     panel.set_xlabel("ratio, or steps; line: smallest to largest; black mark: goal; green met, red missed", fontsize=8)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(axis="y", length=0)
+    panel.tick_params(axis="x", labelsize=8)
 
 
 def _bar(panel: Any, place: float, figure: Figure) -> None:
@@ -104,7 +105,7 @@ def _curves(panel: Any, name: str, section: Section) -> None:
     for curve in section.curves:
         panel.plot(*zip(*curve.points, strict=True), marker="o", label=curve.name)
     panel.set(xlabel=section.axes[0], ylabel=section.axes[1], ylim=(0, None), xlim=(0, None))
-    panel.set_title(name, loc="left", fontsize=11, fontweight="bold")
+    panel.set_title(f"{name}: {section.axes[1]}", loc="left", fontsize=11, fontweight="bold")
     panel.legend(frameon=False)
     panel.grid(alpha=0.3)
     panel.spines[["top", "right"]].set_visible(False)

@@ -75,7 +75,7 @@ class Stock:
         return Interval([schedule.at(step, sampler.steps, level.ratio) or 1.0 for step, level in enumerate(levels)])
 
     def _run(self, sampler: AnySampler, requests: Sequence[GenerationRequest], interval: Interval | None = None) -> Any:
-        self.pipeline.scheduler = self._scheduler(sampler)
+        self.pipeline.scheduler = self._scheduler(sampler.model_copy(update={"steps": 1}))
         return self.pipeline(
             [request.prompt for request in requests],
             height=requests[0].height,
@@ -89,7 +89,7 @@ class Stock:
         ).images
 
     def _new_scheduler(self, sampler: AnySampler) -> Any:
-        """Made once per solver and spacing, outside the clock after the warm-up."""
+        """Made once per solver and spacing, whatever the steps: outside the clock after the warm-up."""
         cls = getattr(diffusers, sampler.solver)
         return cls.from_config(self._config, **sampler.scheduler_options(self._noise))
 

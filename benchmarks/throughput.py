@@ -1,13 +1,12 @@
 """Images per second of eight concurrent requests: one engine, all submitted at once, over diffusers one after another.
 
 `plain`: eight scales of plain CFG, four solvers, several step counts; equal evaluations on both sides. `alike`: one
-spec, eight prompts; here diffusers is given all eight in one call, its own way of batching. `mixed`: eight guidance
-methods, and `sparing`: eight in an interval of noise levels, half of them adaptive too, so that they take fewer
-evaluations. In place of these two diffusers runs plain CFG at the same solvers and steps: `StableDiffusionPipeline` has
-`guidance_scale` and `guidance_rescale`, one number each for the whole call; its guiders (APG, PAG, ... and intervals)
-belong to modular pipelines, of which there is none for Stable Diffusion 1 and 2; and adaptive guidance it has nowhere.
-An interval can be had by hand with `callback_on_step_end`: the last figure compares with that. What evaluations each
-side took is in the tables.
+spec, eight prompts; here diffusers is given all eight in one call, its own way of batching. `sparing`: eight specs in
+an interval of noise levels, half of them adaptive too, so that they take fewer evaluations. In place of these diffusers
+runs plain CFG at the same solvers and steps: its `StableDiffusionPipeline` has `guidance_scale` and `guidance_rescale`,
+one number each for the whole call; its guiders (APG, PAG and so on, with intervals) belong to modular pipelines, of
+which there is none for Stable Diffusion 1 and 2; and adaptive guidance it has nowhere. An interval can be had by hand
+with `callback_on_step_end`: the last figure compares with that. What evaluations each side took is in a table.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.figure import Figure, Goal, Section, Table, ratios
-from benchmarks.workloads import ALIKE, MIXED, PLAIN, SPARING, Workload
+from benchmarks.workloads import ALIKE, PLAIN, SPARING, Workload
 from guidance.plan import plan
 from jobs.request import GenerationRequest
 
@@ -31,18 +30,16 @@ def run(bench: Bench) -> Section:
     stock = bench.stock
     plain = Comparison(bench, "plain", PLAIN, {"diffusers": stock.run})
     alike = Comparison(bench, "alike", ALIKE, {"diffusers": stock.run_alike})
-    mixed = Comparison(bench, "mixed", MIXED, {"diffusers": stock.run})
     sparing = Comparison(bench, "sparing", SPARING, {"diffusers": stock.run, "by hand": stock.run_in_intervals})
     figures = [
         Figure("8 plain CFG requests, ours / diffusers", plain.gain("diffusers"), goal=PLAIN_GOAL, id="R10"),
         Figure("8 sparing requests, ours / diffusers", sparing.gain("diffusers"), goal=SPARING_GOAL, id="R10"),
-        Figure("8 mixed requests, ours / diffusers", mixed.gain("diffusers"), goal=PLAIN_GOAL),
         Figure("8 alike requests, ours / diffusers in one call", alike.gain("diffusers")),
         Figure("8 sparing requests, ours / diffusers with intervals by hand", sparing.gain("by hand")),
     ]
-    rates = [row for compared in (plain, alike, mixed, sparing) for row in compared.rates]
+    rates = [row for compared in (plain, alike, sparing) for row in compared.rates]
     tables = [Table("Images per second", ("workload", "ours", "diffusers"), rates)]
-    return Section(figures, tables + [_evaluations(bench, compared) for compared in (mixed, sparing)])
+    return Section(figures, [*tables, _evaluations(bench, sparing)])
 
 
 class Comparison:
