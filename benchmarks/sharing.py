@@ -23,13 +23,12 @@ from benchmarks.workloads import MIXED
 from jobs.request import GenerationRequest
 
 GAIN, SHARE, OVER_KEYS = Goal(1.25), Goal(0.85), Goal(1.2)
-KEYS: dict[str, tuple[str, Key]] = {
-    "alone": ("one at a time, as around diffusers", keyed.alone),
-    "vllm": ("vLLM-Omni's key", keyed.vllm_omni),
-    "sglang": ("SGLang's early key", keyed.sglang),
-    "sglang pr": ("SGLang's proposed key", keyed.sglang_continuous),
+ALONE, TOGETHER = "one at a time, as around diffusers", "everyone"
+KEYS: dict[str, Key] = {
+    "vLLM-Omni's key": keyed.vllm_omni,
+    "SGLang's early key": keyed.sglang,
+    "SGLang's proposed key": keyed.sglang_continuous,
 }
-TOGETHER = "together"
 
 
 def run(bench: Bench) -> Section:
@@ -42,13 +41,14 @@ def run(bench: Bench) -> Section:
     seconds = bench.times(
         "sharing",
         {
-            **{name: grouped(name, key) for name, (_, key) in KEYS.items()},
+            ALONE: grouped(ALONE, keyed.alone),
             TOGETHER: grouped(TOGETHER, lambda _: TOGETHER),
-            "bare alone": lambda _: _bare(bench, forwards["alone"]),
+            "bare alone": lambda _: _bare(bench, forwards[ALONE]),
             "bare together": lambda _: _bare(bench, forwards[TOGETHER]),
+            **{name: grouped(name, key) for name, key in KEYS.items()},
         },
     )
-    gain = ratios(seconds["alone"], seconds[TOGETHER])
+    gain = ratios(seconds[ALONE], seconds[TOGETHER])
     ceiling = ratios(seconds["bare alone"], seconds["bare together"])
     figures = [
         Figure("batching gain: 8 mixed requests at once / one after another", gain, goal=GAIN, id="R1"),
@@ -56,12 +56,12 @@ def run(bench: Bench) -> Section:
         Figure("what the bare forwards allow", ceiling),
         *(
             Figure(
-                f"8 distinct specs, ours / {said}", ratios(seconds[name], seconds[TOGETHER]), goal=OVER_KEYS, id="R3"
+                f"8 distinct specs, ours / {name}", ratios(seconds[name], seconds[TOGETHER]), goal=OVER_KEYS, id="R3"
             )
-            for name, (said, _) in KEYS.items()
+            for name in (*KEYS, ALONE)
         ),
     ]
-    rows = [_row(name, median(seconds[name]), forwards[name]) for name in (*KEYS, TOGETHER)]
+    rows = [_row(name, median(seconds[name]), forwards[name]) for name in (ALONE, *KEYS, TOGETHER)]
     return Section(figures, [Table("Eight mixed requests", ("who shares", "seconds", "forwards", "rows each"), rows)])
 
 
@@ -82,5 +82,4 @@ def _bare(bench: Bench, forwards: Counter[int]) -> None:
 
 
 def _row(name: str, seconds: float, forwards: Counter[int]) -> tuple[str, float, int, float]:
-    said = KEYS[name][0] if name in KEYS else "everyone"
-    return said, seconds, forwards.total(), sum(rows * count for rows, count in forwards.items()) / forwards.total()
+    return name, seconds, forwards.total(), sum(rows * count for rows, count in forwards.items()) / forwards.total()
