@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import diffusers
@@ -37,27 +37,30 @@ def run(
     with Progress(*COLUMNS, console=Console(stderr=True)) as progress:
         bench = Bench(source, settings, repetitions, specs, quick, output, progress)
         try:
-            report = measured(bench, names)
+            for report in measured(bench, names):
+                written = report.write(output)
         finally:
             bench.close()
     report.show(Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
-    print("Written:", *report.write(output))
+    print("Written:", *written)
     return report
 
 
-def measured(bench: Bench, names: Sequence[str]) -> Report:
-    """Run the named benchmarks in this order. One that fails says so in its notes, and does not take the rest along."""
-    where, sections, seconds = machine.described(bench), dict[str, Section](), dict[str, float]()
+def measured(bench: Bench, names: Sequence[str]) -> Iterator[Report]:
+    """Run the named benchmarks in this order. After each the report so far: who stops a run keeps what it measured."""
+    where, abouts = machine.described(bench), dict[str, str]()
+    sections, seconds = dict[str, Section](), dict[str, float]()
     for name in names:
         began = time.perf_counter()
         sections[name] = section(bench, name)
         seconds[name] = time.perf_counter() - began
-    abouts = {name: (benchmark(name).__doc__ or "").strip() for name in names}
-    where |= {"load after": machine.load(), "time": f"{sum(seconds.values()) / 60:.0f} minutes"}
-    return Report(where, abouts, sections, seconds)
+        abouts[name] = (benchmark(name).__doc__ or "").strip()
+        after = {"load after": machine.load(), "time": f"{sum(seconds.values()) / 60:.0f} minutes"}
+        yield Report(where | after, abouts, sections, seconds)
 
 
 def section(bench: Bench, name: str) -> Section:
+    """What it found. One that fails says so in the report, and does not take the rest along."""
     try:
         return benchmark(name).run(bench)  # type: ignore[no-any-return]
     except ModelError:
