@@ -74,7 +74,8 @@ def _bars(panel: Any, title: str, figures: Sequence[Figure]) -> None:
         place += GAP
     panel.set_yticks(places, [figure.name for figure in figures], fontsize=8)
     panel.set_ylim(place - GAP - 0.4, -0.5 - GAP)
-    panel.set_xlim(0, 1.14 * max([1.0, *(_reach(figure) for figure in figures)]))
+    lowest = min([0.0, *(min(figure.values) for figure in figures)])
+    panel.set_xlim(1.05 * lowest, 1.14 * max([1.0, *(_reach(figure) for figure in figures)]))
     panel.axvline(1, color="#999", linewidth=0.8, zorder=0)
     panel.set_title(title, loc="left", fontsize=11, fontweight="bold")
     panel.set_xlabel("ratio, or steps; line: smallest to largest; black mark: goal; green met, red missed", fontsize=8)
