@@ -46,6 +46,7 @@ def measured(evaluations: Sequence[Evaluation], data_bound: float) -> Tensor:
         for name in ("cond", "uncond")
     )
     denoised = guided.denoised.flatten(1)
+    centred = denoised - denoised.mean(1, keepdim=True)
     low, high = denoised.aminmax(dim=1)
     columns = [
         cond.norm(dim=1),
@@ -55,7 +56,7 @@ def measured(evaluations: Sequence[Evaluation], data_bound: float) -> Tensor:
         (cond * uncond).sum(1),
         low,
         high,
-        denoised.std(dim=1),
+        centred.norm(dim=1) / math.sqrt(denoised.shape[1] - 1),  # torch's std has other bits for one row alone
         (denoised.abs() > data_bound).to(denoised.dtype).mean(1),
     ]
     return torch.stack(columns, 1)

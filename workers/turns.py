@@ -38,7 +38,7 @@ def _left(lane: Lane) -> int:
     return len(lane.trajectory.plan.calls) - lane.trajectory.calls_done
 
 
-def _rank(lane: Lane, short: bool, tick: int) -> tuple[bool, bool, bool, int]:
-    """What sorts first goes first."""
+def _rank(lane: Lane, short: bool, tick: int) -> tuple[bool, bool, bool, int, int]:
+    """What sorts first goes first; of those that have waited as long, who has come less far."""
     overdue = lane.served != NEVER and tick - lane.served > PATIENCE
-    return not overdue, lane.served != NEVER, not short, lane.served
+    return not overdue, lane.served != NEVER, not short, lane.served, lane.trajectory.calls_done
