@@ -5,7 +5,21 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-NAMES = ("throughput", "single", "busy", "service", "exactness", "batching")
+NAMES = (
+    "throughput",
+    "single",
+    "sharing",
+    "heterogeneity",
+    "joining",
+    "fairness",
+    "canceling",
+    "diagnostics",
+    "busy",
+    "service",
+    "scale_out",
+    "exactness",
+    "batching",
+)
 """In the order in which they run."""
 ON_REQUEST = ("compiled",)
 """Those that only run where they are named."""
