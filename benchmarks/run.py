@@ -18,6 +18,7 @@ from benchmarks.catalogue import benchmark
 from benchmarks.figure import Section
 from benchmarks.report import Report
 from jobs.settings import Settings
+from workers.allocator import keep_memory
 from workers.loading import ModelError
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -29,6 +30,7 @@ def run(
     names: Sequence[str], source: str, settings: Settings, output: Path, *, repetitions: int, specs: int, quick: bool
 ) -> Report:
     """Measure, write the report to `output`, show it. Raises ModelError when the model cannot be loaded."""
+    keep_memory()  # as a worker; diffusers gains as much
     if settings.threads:
         torch.set_num_threads(settings.threads)
     diffusers.utils.logging.set_verbosity_error()
