@@ -147,6 +147,11 @@ class GuidanceSpec(Asked):
         return list(dict.fromkeys(id for _, stage in self.stages() for id in stage.companions().values()))
 
     @property
+    def data_dependent(self) -> bool:
+        """Whether a stage decides on the way how much is evaluated: then the plan is the most there can be."""
+        return self.combiner.data_dependent or (self.reuse is not None and self.reuse.data_dependent)
+
+    @property
     def needs(self) -> frozenset[str]:
         """Branches that the corrections and energies read."""
         return frozenset[str]().union(*(stage.needs for stage in (*self.correction, *self.energy)))

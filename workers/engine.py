@@ -24,6 +24,7 @@ from workers.batcher import Answer, Batcher, is_out_of_memory
 from workers.encoder import Encoder
 from workers.flight import Flight
 from workers.lane import Lane
+from workers.meter import Meter
 from workers.task import Outcome, Task
 
 log = logging.getLogger(__name__)
@@ -51,10 +52,16 @@ class Engine:
         self.models = models
         self.batcher = Batcher(max_batch_rows)
         self.stats = Stats()
+        self.meter = Meter(models, self.batcher.room)
         self._encoder = Encoder()
         self._inbox: SimpleQueue[Task | None] = SimpleQueue()
         self._flights: list[Flight] = []
         self._stopping = False
+
+    @property
+    def flights(self) -> list[Flight]:
+        """What runs, for other threads to look at."""
+        return list(self._flights)
 
     def submit(self, task: Task) -> None:
         """Hand a task over; what becomes of it arrives in `task.updates`."""
@@ -90,7 +97,9 @@ class Engine:
         self.stats.ticks += 1
         for flight in list(self._flights):
             self._look_after(flight)
-        self.stats.busy_seconds += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        self.stats.busy_seconds += seconds
+        self.meter.tick(wanted, [lane.trajectory for _, lane in waiting if lane.sample is not None], seconds)
 
     def _look_after(self, flight: Flight) -> None:
         """What becomes of a flight after its lanes have moved."""

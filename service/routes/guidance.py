@@ -19,11 +19,13 @@ from guidance.info import ModelInfo
 from guidance.plan import Call, plan
 from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
+from jobs.cost import Pace
 from jobs.request import resolve_sampler
+from service.estimates import pace
 from service.gateway import Gateway, gateway
 from service.negotiation import Accept, choose
 from service.problems import refused, responses
-from service.schemas import Catalogue, PlannedStep, Validation
+from service.schemas import Catalogue, PlannedStep, Prediction, Validation
 from service.submission import served_beside, served_model
 
 router = APIRouter(tags=["guidance"])
@@ -74,7 +76,8 @@ def validate_guidance(
     """What a spec comes to: defaults, weight and evaluations per step, warnings. Nothing is queued."""
     media_type = choose(accept, [JSON, SVG])
     info = served_model(shared, request.model)
-    answer = validation(request, info, served_beside(shared, info.id, request.guidance))
+    known = pace(shared.workers.get(), info.id, info.width * info.height)
+    answer = validation(request, info, served_beside(shared, info.id, request.guidance), known)
     if media_type == SVG:
         from service.plots import plot_schedule
 
@@ -82,7 +85,9 @@ def validate_guidance(
     return Response(answer.model_dump_json(), media_type=JSON, headers={"Vary": "Accept"})
 
 
-def validation(request: ValidationRequest, info: ModelInfo, beside: Mapping[str, ModelInfo]) -> Validation:
+def validation(
+    request: ValidationRequest, info: ModelInfo, beside: Mapping[str, ModelInfo], known: Pace | None = None
+) -> Validation:
     """The plan of one image, or a refusal with every reason why the model cannot run it."""
     problems = info.problems(request.guidance, request.sampler)
     if problems := problems + companion_problems(request.guidance, info, beside):
@@ -97,6 +102,11 @@ def validation(request: ValidationRequest, info: ModelInfo, beside: Mapping[str,
         nfe=planned.nfe,
         cfg_nfe=planned.plain_nfe,
         saving=1 - planned.nfe / planned.plain_nfe,
+        predicted=Prediction(
+            nfe=planned.nfe,
+            nfe_is_bound=request.guidance.data_dependent,
+            seconds=None if known is None else round(known.alone(call.nfe for call in planned.calls), 3),
+        ),
         warnings=list(planned.warnings),
     )
 

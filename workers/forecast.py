@@ -1,0 +1,69 @@
+"""When what runs here will end: its calls to come and those of all that shares the engine, at the engine's own pace."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+
+from guidance.trajectory import Trajectory
+from jobs.cost import Pace, crowded_ends, ends, nearest
+from workers.engine import Engine
+
+FRESH_SECONDS = 0.2
+"""For which a forecast stands: its cost, some tens of microseconds an image, is paid this often at most."""
+
+Left = tuple[float, float]
+
+
+class Forecast:
+    """For the threads that report progress; the engine's own has nothing of it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._lock = threading.Lock()
+        self._made = -1e9
+        self._left: dict[str, Left] = {}
+
+    def left(self, id: str) -> Left | None:
+        """Seconds until a task ends: if nothing joins what runs, and if others take the place of what ends.
+
+        None where nothing is known.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if now - self._made > FRESH_SECONDS or id not in self._left:
+                self._made, self._left = now, self.all_left()
+            if (left := self._left.get(id)) is None:
+                return None
+            alone, crowded = left
+            return max(0.0, alone - now + self._made), max(0.0, crowded - now + self._made)
+
+    def remaining(self) -> int:
+        """Evaluations to come of all that runs."""
+        return int(sum(sum(calls_ahead(lane.trajectory)) for flight in self.engine.flights for lane in flight.running))
+
+    def all_left(self) -> dict[str, Left]:
+        """Of every task that runs."""
+        paces = self.engine.meter.paces()
+        owners: list[str] = []
+        ahead: list[tuple[Pace, list[int]]] = []
+        for flight in self.engine.flights:
+            request = flight.task.request
+            pace = nearest(paces, request.model, (request.width or 0) * (request.height or 0))
+            if pace:
+                ahead += (found := [(pace, calls_ahead(lane.trajectory)) for lane in flight.running])
+                owners += [flight.task.id] * len(found)
+        left: dict[str, Left] = {}
+        images = Counter(owners)
+        for id, (pace, _), alone, crowded in zip(owners, ahead, ends(ahead), crowded_ends(ahead), strict=True):
+            after = images[id] * pace.image
+            left[id] = max(left.get(id, (0.0, 0.0)), (alone + after, crowded + after))
+        return left
+
+
+def calls_ahead(trajectory: Trajectory) -> list[int]:
+    """Evaluations of each of its calls to come, the inversion of its source before the first."""
+    calls = [call.nfe for call in trajectory.plan.calls[trajectory.calls_done :]]
+    inversion = trajectory.inversion_nfe - trajectory.nfe_done if not trajectory.calls_done else 0
+    return [1] * max(0, inversion) + calls

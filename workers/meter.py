@@ -1,0 +1,148 @@
+"""What a worker measures of its own speed: for each model and size of image a line through its ticks."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guidance.models.base import Model
+from guidance.protocol import Branch
+from guidance.trajectory import Trajectory
+from jobs.cost import Pace, work
+from jobs.request import GenerationRequest
+from workers.batcher import Room
+
+MEMORY = 0.998
+"""Of a tick, at the next one: what a line is drawn through are the last 500 or so."""
+RECENT = 0.95
+"""The same for the pace that the machine has just now, by which the whole line goes up and down: the last 20."""
+SHRINK = 1e-6
+"""What ticks of one size do not tell apart is taken for time of their rows: then full batches are no cheaper."""
+FIRST, FIT_TICKS = 16, 8
+"""The line is drawn anew at each of the first ticks, and then every so many."""
+REMEMBERED, TOLD = 64, 8
+"""Kinds of rows that have a line, and sizes of image that gateways are told of: the latest."""
+
+Vector = NDArray[np.float64]
+Kind = tuple[str, int, bool]
+"""Rows that share a forward: a model, the cells of its sample, and whether they ask for a gradient."""
+Made = tuple[float, float, float]
+"""In a tick: forwards, rows, images that ended."""
+
+
+@dataclass
+class Line:
+    """Seconds of a tick = forward x forwards + row x rows + image x images that end: least squares, with forgetting.
+
+    Each tick counts by its time per row, so that a small one says as much as a large one.
+    """
+
+    slopes: Vector | None = None
+    """Seconds of a forward, of a row and of an image, as of late; None: not known. Replaced, never changed."""
+    _ticks: int = 0
+    _products: NDArray[np.float64] = field(default_factory=lambda: np.zeros((3, 3)))
+    _answers: Vector = field(default_factory=lambda: np.zeros(3))
+    _fitted: Vector = field(default_factory=lambda: np.zeros(3))
+    _spent: float = 0.0
+    _expected: float = 0.0
+
+    def observe(self, made: Made, seconds: float) -> None:
+        """One tick. The first one warms up, and does not count."""
+        self._ticks += 1
+        if self._ticks == 1:
+            return
+        counts, rows = np.array(made), made[1]
+        self._products = MEMORY * self._products + np.outer(counts, counts) / rows**2
+        self._answers = MEMORY * self._answers + counts * seconds / rows**2
+        if self._ticks <= FIRST or self._ticks % FIT_TICKS == 0:
+            self._fitted = self._fit()
+        self._spent = RECENT * self._spent + seconds
+        self._expected = RECENT * self._expected + self.seconds(made)
+        self.slopes = self._fitted * (self._spent / self._expected)
+
+    def seconds(self, made: Made) -> float:
+        """Expected of a tick."""
+        return float(self._fitted @ made)
+
+    def _fit(self) -> Vector:
+        """None is below 0: what would be is left out."""
+        used = np.ones(3, bool)
+        products = self._products + SHRINK * np.diag([1.0, 0.0, 1.0])
+        while True:
+            slopes = np.zeros(3)
+            slopes[used] = np.linalg.solve(products[np.ix_(used, used)], self._answers[used])
+            if (slopes >= 0).all():
+                return slopes
+            used &= slopes > 0
+
+
+class Meter:
+    """Of one engine, whose thread calls `tick`. `room` says how many rows a forward may have now."""
+
+    def __init__(self, models: Mapping[str, Model], room: Room) -> None:
+        self._pixels = {id: pixels_per_cell(model) for id, model in models.items()}
+        self._room = room
+        self._lines: OrderedDict[Kind, Line] = OrderedDict()
+        self._kept: dict[tuple[str, int], float] = {}
+
+    def tick(self, wanted: Sequence[tuple[Model, Branch]], ended: Iterable[Trajectory], seconds: float) -> None:
+        """What was evaluated in a tick, whose samples it ended, and how long all of it took."""
+        rows = Counter(kind(model, branch.x.shape, branch.pull is not None) for model, branch in wanted)
+        images = Counter(kind(trajectory.model, trajectory.shape) for trajectory in ended)
+        made: dict[Kind, Made] = {}
+        for one, count in rows.items():
+            forwards, evaluated = work(count, self._room.rows)
+            made[one] = float(forwards), float(evaluated), images[one]
+        shares = self._shares(made)
+        for one, counts in made.items():
+            self._line(one).observe(counts, seconds * shares[one])
+
+    def kept(self, request: GenerationRequest, images: int, seconds: float) -> None:
+        """How long it took to encode and store so many images of a request, besides the engine's own time."""
+        if images:
+            what = request.model, (request.width or 0) * (request.height or 0)
+            self._kept[what] = RECENT * self._kept.get(what, seconds / images) + (1 - RECENT) * seconds / images
+
+    def paces(self) -> list[Pace]:
+        """What is known, the latest size of the latest model first."""
+        found: list[Pace] = []
+        for (model, cells, pulled), line in reversed(self._lines.copy().items()):
+            if (slopes := line.slopes) is not None and not pulled and len(found) < TOLD:
+                forward, row, image = map(float, slopes)
+                pixels = cells * self._pixels[model]
+                image += self._kept.get((model, pixels), 0.0)
+                found.append(
+                    Pace(model=model, pixels=pixels, forward=forward, row=row, image=image, most=self._room.rows)
+                )
+        return found
+
+    def _line(self, one: Kind) -> Line:
+        line = self._lines.setdefault(one, Line())
+        self._lines.move_to_end(one)
+        if len(self._lines) > REMEMBERED:
+            self._lines.popitem(last=False)
+        return line
+
+    def _shares(self, made: Mapping[Kind, Made]) -> dict[Kind, float]:
+        """Of each kind in the tick's time: as expected of them, or by cells where one is new."""
+        lines = {one: self._line(one) for one in made}
+        if len(made) > 1 and all(line.slopes is not None for line in lines.values()):
+            weights = [line.seconds(made[one]) for one, line in lines.items()]
+        else:
+            weights = [cells * rows for (_, cells, _), (_, rows, _) in made.items()]
+        return {one: weight / sum(weights) for one, weight in zip(made, weights, strict=True)}
+
+
+def kind(model: Model, shape: Sequence[int], pulled: bool = False) -> Kind:
+    return model.info.id, shape[-2] * shape[-1], pulled
+
+
+def pixels_per_cell(model: Model) -> int:
+    """Pixels of an image for one of its sample."""
+    width, height = model.info.width, model.info.height
+    _, cells, _ = kind(model, model.shape(width, height))
+    return width * height // cells
