@@ -89,14 +89,17 @@ def _predicted(bench: Bench, asked: Sequence[GenerationRequest], errors: Errors)
     pace, speed = _pace(bench, asked[0]), _old_speed(bench)
     plans = [[call.nfe for call in plan(one.guidance, one.sampler, bench.model.info).calls] for one in asked]
     planned = [one.n * sum(calls) for one, calls in zip(asked, plans, strict=True)]
+    shares = [pace.share(one.guidance.deciders) if pace else 1.0 for one in asked]
     told = _run(bench, asked)
     seconds = max(each.ended for each in told)
     if pace is not None and speed is not None:
-        images = [(pace, calls) for one, calls in zip(asked, plans, strict=True) for _ in range(one.n)]
+        expected = [[share * nfe for nfe in calls] for share, calls in zip(shares, plans, strict=True)]
+        images = [(pace, calls) for one, calls in zip(asked, expected, strict=True) for _ in range(one.n)]
         errors.add(f"seconds, {kind}", max(ends(images)) + len(images) * pace.image, seconds)
         errors.add(f"the old way: seconds, {kind}", sum(planned) / speed, seconds)
-    for each, nfe in zip(told, planned, strict=True):
-        errors.add(f"evaluations, {kind}", nfe, each.nfe)
+    for each, nfe, share in zip(told, planned, shares, strict=True):
+        errors.add(f"evaluations, {kind}", share * nfe, each.nfe)
+        errors.add(f"the old way: evaluations, {kind}", nfe, each.nfe)
         for moment, (at, left, so_far) in each.asked.items():
             errors.add(f"seconds left, {kind}, asked at {moment}", left, each.ended - at)
             if so_far:

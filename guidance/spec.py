@@ -147,9 +147,10 @@ class GuidanceSpec(Asked):
         return list(dict.fromkeys(id for _, stage in self.stages() for id in stage.companions().values()))
 
     @property
-    def data_dependent(self) -> bool:
-        """Whether a stage decides on the way how much is evaluated: then the plan is the most there can be."""
-        return self.combiner.data_dependent or (self.reuse is not None and self.reuse.data_dependent)
+    def deciders(self) -> str:
+        """Stages that decide on the way how much is evaluated, joined by +: then the plan is the most there can be."""
+        stages = [self.combiner, *([self.reuse] if self.reuse else [])]
+        return "+".join(stage.type for stage in stages if stage.data_dependent)
 
     @property
     def needs(self) -> frozenset[str]:

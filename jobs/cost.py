@@ -36,6 +36,8 @@ class Pace(BaseModel):
     """Seconds of each image at its end: decoded, encoded, stored."""
     most: int = Field(gt=0)
     """Rows that a forward may have."""
+    shares: tuple[tuple[str, float], ...] = ()
+    """Of their planned evaluations, what specs took that decide on the way (`GuidanceSpec.deciders`)."""
 
     @property
     def rate(self) -> float:
@@ -51,6 +53,10 @@ class Pace(BaseModel):
         """Seconds of a request that has the worker to itself: `evaluations` of one image, call by call."""
         rows = images * np.fromiter(evaluations, float)
         return float(self.seconds(rows).sum()) + images * self.image
+
+    def share(self, deciders: str) -> float:
+        """Of the planned evaluations, what is expected to be run: all of them where nothing else is known."""
+        return dict(self.shares).get(deciders, 1.0)
 
     def at(self, pixels: int) -> Pace:
         """The same at another size of image, taken to be proportional."""

@@ -68,9 +68,9 @@ def until_end_of_waiting(
         slots=sum(worker.info.get("concurrency", 1) for worker in serving),
         rate=rate(serving, request.model, pixels),
     )
+    own = record.nfe_total * known.share(request.guidance.deciders)
     calls = record.steps * request.sampler.calls_per_step
-    alone = known.alone([record.nfe_total / (request.n * calls)] * calls, request.n)
-    return traffic.wait(record.nfe_total, alone)
+    return traffic.wait(own, known.alone([own / (request.n * calls)] * calls, request.n))
 
 
 def _together(paces: Sequence[Pace | None]) -> float:

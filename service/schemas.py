@@ -174,8 +174,9 @@ class PlannedStep(BaseModel):
 class Prediction(BaseModel):
     """What it would take on a live worker that does nothing else."""
 
-    nfe: int = Field(description="network evaluations")
-    nfe_is_bound: bool = Field(description="whether that is the most it can be, since a method decides on the way")
+    nfe: int = Field(
+        description="network evaluations: fewer than planned where methods that decide on the way took fewer"
+    )
     seconds: float | None = Field(
         description="from its start until its image is stored; null while no worker has run the model"
     )
@@ -188,7 +189,8 @@ class Validation(BaseModel):
     sampler: dict[str, Any] = Field(description="every default filled in")
     guidance: dict[str, Any] = Field(description="every default filled in")
     steps: list[PlannedStep]
-    nfe: int = Field(description="network evaluations in all")
+    nfe: int = Field(description="network evaluations planned in all")
+    nfe_is_bound: bool = Field(description="whether that is the most there can be, since a method decides on the way")
     cfg_nfe: int = Field(description="what plain classifier-free guidance takes on the same steps")
     saving: float = Field(description="share of those that this spec does not need; negative when it needs more")
     predicted: Prediction = Field(description="for one image of the model's own size")

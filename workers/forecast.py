@@ -47,12 +47,14 @@ class Forecast:
         """Of every task that runs."""
         paces = self.engine.meter.paces()
         owners: list[str] = []
-        ahead: list[tuple[Pace, list[int]]] = []
+        ahead: list[tuple[Pace, list[float]]] = []
         for flight in self.engine.flights:
             request = flight.task.request
             pace = nearest(paces, request.model, (request.width or 0) * (request.height or 0))
             if pace:
-                ahead += (found := [(pace, calls_ahead(lane.trajectory)) for lane in flight.running])
+                share = pace.share(request.guidance.deciders)
+                found = [[share * nfe for nfe in calls_ahead(lane.trajectory)] for lane in flight.running]
+                ahead += [(pace, calls) for calls in found]
                 owners += [flight.task.id] * len(found)
         left: dict[str, Left] = {}
         images = Counter(owners)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,18 +88,21 @@ class Meter:
         self._room = room
         self._lines: OrderedDict[Kind, Line] = OrderedDict()
         self._kept: dict[tuple[str, int], float] = {}
+        self._shares: dict[tuple[str, str], float] = {}
 
-    def tick(self, wanted: Sequence[tuple[Model, Branch]], ended: Iterable[Trajectory], seconds: float) -> None:
+    def tick(self, wanted: Sequence[tuple[Model, Branch]], ended: Sequence[Trajectory], seconds: float) -> None:
         """What was evaluated in a tick, whose samples it ended, and how long all of it took."""
+        for trajectory in ended:
+            self._spared(trajectory)
         rows = Counter(kind(model, branch.x.shape, branch.pull is not None) for model, branch in wanted)
         images = Counter(kind(trajectory.model, trajectory.shape) for trajectory in ended)
         made: dict[Kind, Made] = {}
         for one, count in rows.items():
             forwards, evaluated = work(count, self._room.rows)
             made[one] = float(forwards), float(evaluated), images[one]
-        shares = self._shares(made)
+        dealt = self._dealt(made)
         for one, counts in made.items():
-            self._line(one).observe(counts, seconds * shares[one])
+            self._line(one).observe(counts, seconds * dealt[one])
 
     def kept(self, request: GenerationRequest, images: int, seconds: float) -> None:
         """How long it took to encode and store so many images of a request, besides the engine's own time."""
@@ -114,11 +117,17 @@ class Meter:
             if (slopes := line.slopes) is not None and not pulled and len(found) < TOLD:
                 forward, row, image = map(float, slopes)
                 pixels = cells * self._pixels[model]
-                image += self._kept.get((model, pixels), 0.0)
-                found.append(
-                    Pace(model=model, pixels=pixels, forward=forward, row=row, image=image, most=self._room.rows)
-                )
+                line_of = {"forward": forward, "row": row, "image": image + self._kept.get((model, pixels), 0.0)}
+                shares = tuple((deciders, share) for (id, deciders), share in self._shares.items() if id == model)
+                found.append(Pace(model=model, pixels=pixels, most=self._room.rows, shares=shares, **line_of))
         return found
+
+    def _spared(self, ended: Trajectory) -> None:
+        """Learn how many of its planned evaluations one has taken that was to decide on the way."""
+        if deciders := ended.guidance.deciders:
+            what = ended.model.info.id, deciders
+            share = ended.nfe_done / (ended.plan.nfe + ended.inversion_nfe)
+            self._shares[what] = RECENT * self._shares.get(what, share) + (1 - RECENT) * share
 
     def _line(self, one: Kind) -> Line:
         line = self._lines.setdefault(one, Line())
@@ -127,7 +136,7 @@ class Meter:
             self._lines.popitem(last=False)
         return line
 
-    def _shares(self, made: Mapping[Kind, Made]) -> dict[Kind, float]:
+    def _dealt(self, made: Mapping[Kind, Made]) -> dict[Kind, float]:
         """Of each kind in the tick's time: as expected of them, or by cells where one is new."""
         lines = {one: self._line(one) for one in made}
         if len(made) > 1 and all(line.slopes is not None for line in lines.values()):

@@ -16,7 +16,7 @@ from guidance.asked import Asked
 from guidance.catalogue import catalogue
 from guidance.companions import companion_problems
 from guidance.info import ModelInfo
-from guidance.plan import Call, plan
+from guidance.plan import Call, Plan, plan
 from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
 from jobs.cost import Pace
@@ -100,15 +100,20 @@ def validation(
         guidance=request.guidance.model_dump(mode="json"),
         steps=[_step(call) for call in planned.calls],
         nfe=planned.nfe,
+        nfe_is_bound=bool(request.guidance.deciders),
         cfg_nfe=planned.plain_nfe,
         saving=1 - planned.nfe / planned.plain_nfe,
-        predicted=Prediction(
-            nfe=planned.nfe,
-            nfe_is_bound=request.guidance.data_dependent,
-            seconds=None if known is None else round(known.alone(call.nfe for call in planned.calls), 3),
-        ),
+        predicted=_predicted(planned, request.guidance, known),
         warnings=list(planned.warnings),
     )
+
+
+def _predicted(planned: Plan, guidance: GuidanceSpec, known: Pace | None) -> Prediction:
+    if known is None:
+        return Prediction(nfe=planned.nfe, seconds=None)
+    share = known.share(guidance.deciders)
+    seconds = known.alone(share * call.nfe for call in planned.calls)
+    return Prediction(nfe=round(share * planned.nfe), seconds=round(seconds, 3))
 
 
 def _step(call: Call) -> PlannedStep:

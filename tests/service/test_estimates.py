@@ -22,7 +22,7 @@ from tests.service.test_generations import ASKED, post
 from tests.service.test_guidance import validate
 from tests.service.test_problems import problem
 
-PACE = Pace(model="shapes", pixels=4096, forward=0.25, row=0.125, image=0.5, most=8)
+PACE = Pace(model="shapes", pixels=4096, forward=0.25, row=0.125, image=0.5, most=8, shares=(("adaptive", 0.75),))
 RATE = 8 / 1.25
 SLOW = PACE.model_copy(update={"forward": 0.5, "row": 0.25})
 OTHER = PACE.model_copy(update={"model": "gaussians", "forward": 2.5, "row": 1.25})
@@ -48,18 +48,26 @@ def eta(client: TestClient, id: str) -> Any:
 
 def test_validation_predicts_what_one_image_takes_alone(paced: TestClient) -> None:
     answer = validate(paced, sampler={"type": "ddim", "steps": 10})
-    assert answer["predicted"] == {"nfe": 20, "nfe_is_bound": False, "seconds": 10 * (0.25 + 2 * 0.125) + 0.5}
+    assert (answer["nfe"], answer["nfe_is_bound"]) == (20, False)
+    assert answer["predicted"] == {"nfe": 20, "seconds": 10 * (0.25 + 2 * 0.125) + 0.5}
 
 
-def test_what_a_method_decides_on_the_way_is_shown_as_a_bound(paced: TestClient) -> None:
-    answer = validate(paced, sampler={"type": "ddim", "steps": 10}, guidance={"reuse": {"type": "adaptive"}})
-    assert (answer["predicted"]["nfe"], answer["predicted"]["nfe_is_bound"]) == (20, True)
-    assert validate(paced, guidance={"combiner": {"type": "characteristic"}})["predicted"]["nfe_is_bound"]
+@pytest.mark.parametrize(
+    ("guidance", "nfe"),
+    [({"reuse": {"type": "adaptive"}}, 15), ({"combiner": {"type": "characteristic", "max_iterations": 2}}, None)],
+)
+def test_what_a_method_decides_on_the_way_is_bound_by_the_plan_and_expected_from_those_before(
+    paced: TestClient, guidance: dict[str, Any], nfe: int | None
+) -> None:
+    answer = validate(paced, sampler={"type": "ddim", "steps": 10}, guidance=guidance)
+    assert answer["nfe_is_bound"]
+    assert answer["predicted"]["nfe"] == (nfe or answer["nfe"])  # nothing is known of the second
+    assert validate(paced)["nfe_is_bound"] is False
 
 
 def test_no_seconds_are_predicted_of_a_model_that_no_worker_has_run(client: TestClient, store: JobStore) -> None:
     show(store, OTHER)
-    assert validate(client)["predicted"] == {"nfe": 60, "nfe_is_bound": False, "seconds": None}
+    assert validate(client)["predicted"] == {"nfe": 60, "seconds": None}
     assert eta(client, post(client)["id"]) is None
 
 

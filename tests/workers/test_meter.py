@@ -142,6 +142,14 @@ def test_what_a_method_may_still_save_counts_until_it_has(engine: Engine, make_t
     assert forecast.remaining() == 0
 
 
+def test_what_methods_that_decide_on_the_way_have_spared_is_expected_again(engine: Engine, make_task: MakeTask) -> None:
+    sparing = {"reuse": {"type": "adaptive", "threshold": -1}}
+    run_to_end(engine, [make_task("sparing", guidance=sparing), make_task("plain")])
+    [pace] = engine.meter.paces()
+    assert dict(pace.shares) == {"adaptive": (2 + 1 + 1 + 1) / 8}
+    assert pace.share("adaptive") == 5 / 8 and pace.share("") == pace.share("characteristic") == 1
+
+
 @pytest.mark.redis
 def test_a_worker_shows_its_pace_and_what_it_has_left_to_do(
     settings: Settings, store: JobStore, model: Failing, make_task: MakeTask
