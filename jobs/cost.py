@@ -104,12 +104,10 @@ def crowded_ends(ahead: Sequence[tuple[Pace, Sequence[float]]]) -> list[float]:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What there is to do, in network evaluations, for workers that serve the same."""
+    """What there is to do before one that waits, in network evaluations, for workers that serve the same."""
 
     ahead: float
     """Of those that are before it in line."""
-    waiting: float
-    """Of the whole line, itself included."""
     running: float
     """Still to come of what runs."""
     slots: int
@@ -120,9 +118,10 @@ class Traffic:
     def wait(self, own: float, alone: float) -> float:
         """Seconds until one that waits ends: `own` evaluations, which take `alone` seconds where nothing else runs.
 
-        Those before it go first, and one of those that run ends; then it shares its worker, others taking the places
-        of those that end. But once all that is known of is done it is done too, and it takes no less than alone.
+        In turn, it would end once all that came before is done. But from its start on it shares its worker with what
+        comes after, where there is a line: then half of what an equal share in full slots would take longer is added.
         """
+        in_turn = self.ahead + self.running + own
         shared = self.ahead + self.running / self.slots + own * self.slots
-        everything = self.running + max(self.waiting, self.ahead + own)
-        return max(alone, min(shared, everything) / self.rate)
+        later = max(0.0, shared - in_turn) / 2 if self.ahead else 0.0
+        return max(alone, (in_turn + later) / self.rate)

@@ -63,7 +63,6 @@ def until_end_of_waiting(
         return None
     traffic = Traffic(
         ahead=position * max(0, load.evaluations - record.nfe_total) / max(1, load.generations - 1),
-        waiting=load.evaluations,
         running=sum(worker.info.get("evaluations_left", 0) for worker in serving),
         slots=sum(worker.info.get("concurrency", 1) for worker in serving),
         rate=rate(serving, request.model, pixels),

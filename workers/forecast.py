@@ -9,9 +9,10 @@ from collections import Counter
 from guidance.trajectory import Trajectory
 from jobs.cost import Pace, crowded_ends, ends, nearest
 from workers.engine import Engine
+from workers.flight import Flight
 
-FRESH_SECONDS = 0.2
-"""For which a forecast stands: its cost, some tens of microseconds an image, is paid this often at most."""
+FRESH_SECONDS = 0.5
+"""For which a forecast stands: its cost, some tens of microseconds a task, is paid this often at most."""
 
 Left = tuple[float, float]
 
@@ -46,22 +47,29 @@ class Forecast:
     def all_left(self) -> dict[str, Left]:
         """Of every task that runs."""
         paces = self.engine.meter.paces()
-        owners: list[str] = []
+        owners: list[tuple[str, float]] = []
         ahead: list[tuple[Pace, list[float]]] = []
         for flight in self.engine.flights:
             request = flight.task.request
-            pace = nearest(paces, request.model, (request.width or 0) * (request.height or 0))
-            if pace:
-                share = pace.share(request.guidance.deciders)
-                found = [[share * nfe for nfe in calls_ahead(lane.trajectory)] for lane in flight.running]
-                ahead += [(pace, calls) for calls in found]
-                owners += [flight.task.id] * len(found)
+            if pace := nearest(paces, request.model, (request.width or 0) * (request.height or 0)):
+                found = rows_ahead(flight, pace.share(request.guidance.deciders))
+                ahead += [(pace, rows) for rows in found]
+                owners += [(flight.task.id, request.n * pace.image)] * len(found)
         left: dict[str, Left] = {}
-        images = Counter(owners)
-        for id, (pace, _), alone, crowded in zip(owners, ahead, ends(ahead), crowded_ends(ahead), strict=True):
-            after = images[id] * pace.image
+        for (id, after), alone, crowded in zip(owners, ends(ahead), crowded_ends(ahead), strict=True):
             left[id] = max(left.get(id, (0.0, 0.0)), (alone + after, crowded + after))
         return left
+
+
+def rows_ahead(flight: Flight, share: float) -> list[list[float]]:
+    """Rows of its images in each tick to come, those that stand at the same call together; of the plan that share."""
+    level = Counter(lane.trajectory.calls_done for lane in flight.running)
+    standing = {lane.trajectory.calls_done: lane.trajectory for lane in flight.running}
+    return [
+        [share * level[done] * nfe for nfe in calls_ahead(trajectory)]
+        for done, trajectory in standing.items()
+        if level[done]  # it may have moved between the two looks
+    ]
 
 
 def calls_ahead(trajectory: Trajectory) -> list[int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from guidance.models.base import Model
 from guidance.protocol import Branch
@@ -27,7 +27,7 @@ FIRST, FIT_TICKS = 16, 8
 REMEMBERED, TOLD = 64, 8
 """Kinds of rows that have a line, and sizes of image that gateways are told of: the latest."""
 
-Vector = NDArray[np.float64]
+PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 Kind = tuple[str, int, bool]
 """Rows that share a forward: a model, the cells of its sample, and whether they ask for a gradient."""
 Made = tuple[float, float, float]
@@ -41,42 +41,48 @@ class Line:
     Each tick counts by its time per row, so that a small one says as much as a large one.
     """
 
-    slopes: Vector | None = None
+    slopes: Made | None = None
     """Seconds of a forward, of a row and of an image, as of late; None: not known. Replaced, never changed."""
     _ticks: int = 0
-    _products: NDArray[np.float64] = field(default_factory=lambda: np.zeros((3, 3)))
-    _answers: Vector = field(default_factory=lambda: np.zeros(3))
-    _fitted: Vector = field(default_factory=lambda: np.zeros(3))
+    _products: list[float] = field(default_factory=lambda: [0.0] * len(PAIRS))
+    _answers: list[float] = field(default_factory=lambda: [0.0] * 3)
+    _fitted: list[float] = field(default_factory=lambda: [0.0] * 3)
     _spent: float = 0.0
     _expected: float = 0.0
 
     def observe(self, made: Made, seconds: float) -> None:
-        """One tick. The first one warms up, and does not count."""
+        """One tick. The first one warms up, and does not count. Plain numbers: it is the engine's own time."""
         self._ticks += 1
         if self._ticks == 1:
             return
-        counts, rows = np.array(made), made[1]
-        self._products = MEMORY * self._products + np.outer(counts, counts) / rows**2
-        self._answers = MEMORY * self._answers + counts * seconds / rows**2
+        weight = 1 / made[1] ** 2
+        self._products = [
+            MEMORY * old + weight * made[i] * made[j] for old, (i, j) in zip(self._products, PAIRS, strict=True)
+        ]
+        self._answers = [MEMORY * old + weight * seconds * one for old, one in zip(self._answers, made, strict=True)]
         if self._ticks <= FIRST or self._ticks % FIT_TICKS == 0:
             self._fitted = self._fit()
         self._spent = RECENT * self._spent + seconds
         self._expected = RECENT * self._expected + self.seconds(made)
-        self.slopes = self._fitted * (self._spent / self._expected)
+        drift = self._spent / self._expected
+        self.slopes = (drift * self._fitted[0], drift * self._fitted[1], drift * self._fitted[2])
 
     def seconds(self, made: Made) -> float:
         """Expected of a tick."""
-        return float(self._fitted @ made)
+        return sum(slope * one for slope, one in zip(self._fitted, made, strict=True))
 
-    def _fit(self) -> Vector:
+    def _fit(self) -> list[float]:
         """None is below 0: what would be is left out."""
-        used = np.ones(3, bool)
-        products = self._products + SHRINK * np.diag([1.0, 0.0, 1.0])
+        products = SHRINK * np.diag([1.0, 0.0, 1.0])
+        for value, (i, j) in zip(self._products, PAIRS, strict=True):
+            products[i, j] += value
+            products[j, i] = products[i, j]
+        answers, used = np.array(self._answers), np.ones(3, bool)
         while True:
             slopes = np.zeros(3)
-            slopes[used] = np.linalg.solve(products[np.ix_(used, used)], self._answers[used])
+            slopes[used] = np.linalg.solve(products[np.ix_(used, used)], answers[used])
             if (slopes >= 0).all():
-                return slopes
+                return [float(slope) for slope in slopes]
             used &= slopes > 0
 
 
@@ -94,12 +100,15 @@ class Meter:
         """What was evaluated in a tick, whose samples it ended, and how long all of it took."""
         for trajectory in ended:
             self._spared(trajectory)
-        rows = Counter(kind(model, branch.x.shape, branch.pull is not None) for model, branch in wanted)
+        together = Counter((id(model), branch.x.shape, branch.pull is not None) for model, branch in wanted)
+        models = {id(model): model for model, _ in wanted}
         images = Counter(kind(trajectory.model, trajectory.shape) for trajectory in ended)
         made: dict[Kind, Made] = {}
-        for one, count in rows.items():
-            forwards, evaluated = work(count, self._room.rows)
-            made[one] = float(forwards), float(evaluated), images[one]
+        for (model, shape, pulled), rows in together.items():
+            one = kind(models[model], shape, pulled)
+            forwards, evaluated = _work(rows, self._room.rows)
+            before = made.get(one, (0.0, 0.0, 0))  # upright and lying images of one size have forwards of their own
+            made[one] = before[0] + forwards, before[1] + evaluated, images[one]
         dealt = self._dealt(made)
         for one, counts in made.items():
             self._line(one).observe(counts, seconds * dealt[one])
@@ -114,11 +123,13 @@ class Meter:
         """What is known, the latest size of the latest model first."""
         found: list[Pace] = []
         for (model, cells, pulled), line in reversed(self._lines.copy().items()):
-            if (slopes := line.slopes) is not None and not pulled and len(found) < TOLD:
-                forward, row, image = map(float, slopes)
+            if line.slopes is not None and not pulled and len(found) < TOLD:
+                forward, row, image = line.slopes
                 pixels = cells * self._pixels[model]
                 line_of = {"forward": forward, "row": row, "image": image + self._kept.get((model, pixels), 0.0)}
-                shares = tuple((deciders, share) for (id, deciders), share in self._shares.items() if id == model)
+                shares = tuple(
+                    (deciders, share) for (id, deciders), share in self._shares.copy().items() if id == model
+                )
                 found.append(Pace(model=model, pixels=pixels, most=self._room.rows, shares=shares, **line_of))
         return found
 
@@ -144,6 +155,12 @@ class Meter:
         else:
             weights = [cells * rows for (_, cells, _), (_, rows, _) in made.items()]
         return {one: weight / sum(weights) for one, weight in zip(made, weights, strict=True)}
+
+
+@lru_cache
+def _work(rows: int, most: int) -> tuple[float, float]:
+    forwards, evaluated = work(rows, most)
+    return float(forwards), float(evaluated)
 
 
 def kind(model: Model, shape: Sequence[int], pulled: bool = False) -> Kind:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jobs.cost import Pace, Traffic, crowded_ends, ends, nearest
 
 PACE = Pace(model="shapes", pixels=4096, forward=2.0, row=0.5, image=0.25, most=8)
-TRAFFIC = Traffic(ahead=100, waiting=150, running=40, slots=4, rate=10)
+TRAFFIC = Traffic(ahead=100, running=40, slots=4, rate=10)
 
 calls = st.lists(st.integers(1, 5), max_size=20)
 paces = st.builds(
@@ -24,9 +24,7 @@ paces = st.builds(
     most=st.integers(1, 32),
 )
 amounts = st.floats(0, 1e6)
-traffic = st.builds(
-    Traffic, ahead=amounts, waiting=amounts, running=amounts, slots=st.integers(1, 64), rate=st.floats(0.1, 1e4)
-)
+traffic = st.builds(Traffic, ahead=amounts, running=amounts, slots=st.integers(1, 64), rate=st.floats(0.1, 1e4))
 
 
 @pytest.mark.parametrize(
@@ -71,10 +69,13 @@ def test_where_others_take_the_places_of_those_that_end_every_tick_is_as_now() -
     assert crowded_ends([(PACE, [2, 2, 2]), (PACE, [1])]) == [3 * 3.5, 3.5]
 
 
-def test_what_waits_gets_an_equal_share_after_those_before_it() -> None:
-    assert TRAFFIC.wait(own=10, alone=1) == (100 + 40 / 4 + 4 * 10) / 10
-    assert TRAFFIC.wait(own=30, alone=1) == (40 + 150) / 10  # then all that is known of is done
-    assert TRAFFIC.wait(own=10, alone=20) == 20
+def test_what_waits_ends_after_all_before_it_and_later_where_it_shares_with_what_comes_after() -> None:
+    nobody_waits = replace(TRAFFIC, ahead=0)
+    assert nobody_waits.wait(own=30, alone=1) == (40 + 30) / 10
+    assert TRAFFIC.wait(own=5, alone=1) == (100 + 40 + 5) / 10  # an equal share ends before
+    in_turn, shared = 100 + 40 + 30, 100 + 40 / 4 + 30 * 4
+    assert TRAFFIC.wait(own=30, alone=1) == (in_turn + shared) / 2 / 10
+    assert TRAFFIC.wait(own=30, alone=50) == 50
 
 
 @given(pace=paces, calls=calls, more=calls, images=st.integers(1, 8))
@@ -94,7 +95,7 @@ def test_more_that_waits_runs_or_is_asked_for_never_ends_sooner(
 ) -> None:
     before = traffic.wait(own, alone) * (1 - 1e-9)
     assert traffic.wait(own + more, alone) >= before
-    for name in ("ahead", "waiting", "running"):
+    for name in ("ahead", "running"):
         assert replace(traffic, **{name: getattr(traffic, name) + more}).wait(own, alone) >= before
 
 

@@ -73,12 +73,10 @@ def test_no_seconds_are_predicted_of_a_model_that_no_worker_has_run(client: Test
 
 def test_what_waits_has_an_estimate_from_the_line_and_from_what_runs(paced: TestClient) -> None:
     first, second = post(paced), post(paced, n=4)  # 12 and 24 evaluations
-    assert first["progress"]["eta_seconds"] == round((12 + 12) / RATE, 3)  # alone in line: what runs, then itself
+    assert first["progress"]["eta_seconds"] == eta(paced, first["id"]) == (12 + 12) / RATE  # what runs, then itself
     assert second["progress"]["queue_position"] == 1
-    everything = (12 + 12 + 24) / RATE
-    assert second["progress"]["eta_seconds"] == eta(paced, second["id"]) == pytest.approx(everything)
-    shared = (0 + 12 / 4 + 12 * 4) / RATE  # now that another waits behind the first, it may share
-    assert eta(paced, first["id"]) == pytest.approx(min(shared, everything))
+    in_turn, shared = 12 + 12 + 24, 12 + 12 / 4 + 24 * 4
+    assert second["progress"]["eta_seconds"] == pytest.approx((in_turn + shared) / 2 / RATE, abs=0.001)
     page = paced.get("/v1/generations").json()["data"]
     assert [job["progress"]["eta_seconds"] for job in page] == [eta(paced, second["id"]), eta(paced, first["id"])]
 

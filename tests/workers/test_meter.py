@@ -61,14 +61,14 @@ def test_a_machine_that_slows_down_is_soon_believed() -> None:
     slower = a_line([8, 16, 3] * 20, slower=2, line=line).slopes
     assert slower is not None
     for rows in (3, 8, 16):
-        assert slower @ (1, rows, 0) == pytest.approx(2 * (FORWARD + rows * ROW), rel=0.15)
+        assert slower[0] + rows * slower[1] == pytest.approx(2 * (FORWARD + rows * ROW), rel=0.15)
 
 
 def test_nothing_is_measured_to_take_less_than_no_time() -> None:
     line = Line()
     for rows, seconds in ((2, 1.0), (2, 1.0), (16, 16.0), (2, 1.0)):  # a forward would take -1.1
         line.observe((1, rows, 0), seconds)
-    assert line.slopes is not None and (line.slopes >= 0).all()
+    assert line.slopes is not None and min(line.slopes) >= 0
 
 
 def test_an_engine_learns_its_pace_by_model_and_size_of_image(engine: Engine, make_task: MakeTask) -> None:
