@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
@@ -152,7 +153,7 @@ class GuidanceSpec(Asked):
         stages = [self.combiner, *([self.reuse] if self.reuse else [])]
         return "+".join(stage.type for stage in stages if stage.data_dependent)
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[str]:
         """Branches that the corrections and energies read."""
         return frozenset[str]().union(*(stage.needs for stage in (*self.correction, *self.energy)))

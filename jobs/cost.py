@@ -1,6 +1,6 @@
 """What requests cost: the arithmetic that workers, who measure, and gateways, who predict, share.
 
-A tick of an engine runs the evaluations that wait as few forwards as may be. Its seconds are taken to be a line: so
+An engine's ticks run the evaluations that wait in as few forwards as may be. Their seconds are taken to be a line: so
 many for each forward, whatever is in it, and so many for each row.
 """
 
@@ -45,9 +45,10 @@ class Pace(BaseModel):
         return self.most / float(self.seconds(self.most))
 
     def seconds(self, rows: ArrayLike) -> Rows:
-        """Of a tick that evaluates so many rows; of each, where there are several. Nothing for none."""
-        forwards, counted = work(rows, self.most)
-        return self.forward * forwards + self.row * counted
+        """Until so many rows are evaluated, each number by itself: full forwards follow one another. None take none."""
+        given = np.asarray(rows, float)
+        counted = np.where(given > 0, np.maximum(given, min(LEAST_ROWS, self.most)), 0)
+        return self.forward * np.where(given > 0, np.maximum(given / self.most, 1), 0) + self.row * counted
 
     def alone(self, evaluations: Iterable[float], images: int = 1) -> float:
         """Seconds of a request that has the worker to itself: `evaluations` of one image, call by call."""
@@ -83,7 +84,7 @@ def nearest(paces: Iterable[Pace], model: str, pixels: int) -> Pace | None:
 def ends(ahead: Sequence[tuple[Pace, Sequence[float]]]) -> list[float]:
     """Seconds until the last call of each of the images that a worker has in flight, if nothing joins them.
 
-    Each is its model's pace and its evaluations to come, call by call: in a tick all advance by one call.
+    Each is its model's pace and its evaluations to come, call by call. All advance by one call in the same time.
     """
     last = [len(calls) for _, calls in ahead]
     rows: defaultdict[Pace, Rows] = defaultdict(lambda: np.zeros(max(last)))
@@ -94,7 +95,7 @@ def ends(ahead: Sequence[tuple[Pace, Sequence[float]]]) -> list[float]:
 
 
 def crowded_ends(ahead: Sequence[tuple[Pace, Sequence[float]]]) -> list[float]:
-    """The same if another like it takes the place of each that ends: as many rows in every tick as now, on the mean."""
+    """The same if another like it takes the place of each that ends: as many rows as now, on the mean."""
     rows: defaultdict[Pace, float] = defaultdict(float)
     for pace, calls in ahead:
         rows[pace] += sum(calls) / max(1, len(calls))

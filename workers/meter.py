@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,26 +28,27 @@ FIRST, FIT_TICKS = 16, 8
 REMEMBERED, TOLD = 64, 8
 """Kinds of rows that have a line, and sizes of image that gateways are told of: the latest."""
 
-PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+PAIRS = ((0, 0), (0, 1), (1, 1))
+Key = TypeVar("Key", bound=tuple[str, object])
 Kind = tuple[str, int, bool]
 """Rows that share a forward: a model, the cells of its sample, and whether they ask for a gradient."""
-Made = tuple[float, float, float]
-"""In a tick: forwards, rows, images that ended."""
+Made = tuple[float, float]
+"""In a tick: forwards and rows."""
 
 
 @dataclass
 class Line:
-    """Seconds of a tick = forward x forwards + row x rows + image x images that end: least squares, with forgetting.
+    """Seconds of a tick = forward x forwards + row x rows: least squares, with forgetting.
 
     Each tick counts by its time per row, so that a small one says as much as a large one.
     """
 
     slopes: Made | None = None
-    """Seconds of a forward, of a row and of an image, as of late; None: not known. Replaced, never changed."""
+    """Seconds of a forward and of a row, as of late; None: not known. Replaced, never changed."""
     _ticks: int = 0
     _products: list[float] = field(default_factory=lambda: [0.0] * len(PAIRS))
-    _answers: list[float] = field(default_factory=lambda: [0.0] * 3)
-    _fitted: list[float] = field(default_factory=lambda: [0.0] * 3)
+    _answers: list[float] = field(default_factory=lambda: [0.0] * 2)
+    _fitted: list[float] = field(default_factory=lambda: [0.0] * 2)
     _spent: float = 0.0
     _expected: float = 0.0
 
@@ -65,7 +67,7 @@ class Line:
         self._spent = RECENT * self._spent + seconds
         self._expected = RECENT * self._expected + self.seconds(made)
         drift = self._spent / self._expected
-        self.slopes = (drift * self._fitted[0], drift * self._fitted[1], drift * self._fitted[2])
+        self.slopes = drift * self._fitted[0], drift * self._fitted[1]
 
     def seconds(self, made: Made) -> float:
         """Expected of a tick."""
@@ -73,13 +75,13 @@ class Line:
 
     def _fit(self) -> list[float]:
         """None is below 0: what would be is left out."""
-        products = SHRINK * np.diag([1.0, 0.0, 1.0])
+        products = SHRINK * np.diag([1.0, 0.0])
         for value, (i, j) in zip(self._products, PAIRS, strict=True):
             products[i, j] += value
             products[j, i] = products[i, j]
-        answers, used = np.array(self._answers), np.ones(3, bool)
+        answers, used = np.array(self._answers), np.ones(2, bool)
         while True:
-            slopes = np.zeros(3)
+            slopes = np.zeros(2)
             slopes[used] = np.linalg.solve(products[np.ix_(used, used)], answers[used])
             if (slopes >= 0).all():
                 return [float(slope) for slope in slopes]
@@ -93,6 +95,7 @@ class Meter:
         self._pixels = {id: pixels_per_cell(model) for id, model in models.items()}
         self._room = room
         self._lines: OrderedDict[Kind, Line] = OrderedDict()
+        self._decoded: dict[tuple[str, int], float] = {}
         self._kept: dict[tuple[str, int], float] = {}
         self._shares: dict[tuple[str, str], float] = {}
 
@@ -102,31 +105,34 @@ class Meter:
             self._spared(trajectory)
         together = Counter((id(model), branch.x.shape, branch.pull is not None) for model, branch in wanted)
         models = {id(model): model for model, _ in wanted}
-        images = Counter(kind(trajectory.model, trajectory.shape) for trajectory in ended)
         made: dict[Kind, Made] = {}
         for (model, shape, pulled), rows in together.items():
             one = kind(models[model], shape, pulled)
             forwards, evaluated = _work(rows, self._room.rows)
-            before = made.get(one, (0.0, 0.0, 0))  # upright and lying images of one size have forwards of their own
-            made[one] = before[0] + forwards, before[1] + evaluated, images[one]
+            before = made.get(one, (0.0, 0.0))  # upright and lying images of one size have forwards of their own
+            made[one] = before[0] + forwards, before[1] + evaluated
         dealt = self._dealt(made)
         for one, counts in made.items():
             self._line(one).observe(counts, seconds * dealt[one])
 
+    def decoded(self, model: Model, shape: Sequence[int], images: int, seconds: float) -> None:
+        """How long it took to decode so many samples of a shape."""
+        id, cells, _ = kind(model, shape)
+        _average(self._decoded, (id, cells * self._pixels[id]), seconds / images)
+
     def kept(self, request: GenerationRequest, images: int, seconds: float) -> None:
-        """How long it took to encode and store so many images of a request, besides the engine's own time."""
+        """How long it took to encode and store so many images of a request."""
         if images:
-            what = request.model, (request.width or 0) * (request.height or 0)
-            self._kept[what] = RECENT * self._kept.get(what, seconds / images) + (1 - RECENT) * seconds / images
+            _average(self._kept, (request.model, (request.width or 0) * (request.height or 0)), seconds / images)
 
     def paces(self) -> list[Pace]:
         """What is known, the latest size of the latest model first."""
         found: list[Pace] = []
         for (model, cells, pulled), line in reversed(self._lines.copy().items()):
             if line.slopes is not None and not pulled and len(found) < TOLD:
-                forward, row, image = line.slopes
                 pixels = cells * self._pixels[model]
-                line_of = {"forward": forward, "row": row, "image": image + self._kept.get((model, pixels), 0.0)}
+                image = self._decoded.get((model, pixels), 0.0) + self._kept.get((model, pixels), 0.0)
+                line_of = {"forward": line.slopes[0], "row": line.slopes[1], "image": image}
                 shares = tuple(
                     (deciders, share) for (id, deciders), share in self._shares.copy().items() if id == model
                 )
@@ -136,9 +142,8 @@ class Meter:
     def _spared(self, ended: Trajectory) -> None:
         """Learn how many of its planned evaluations one has taken that was to decide on the way."""
         if deciders := ended.guidance.deciders:
-            what = ended.model.info.id, deciders
             share = ended.nfe_done / (ended.plan.nfe + ended.inversion_nfe)
-            self._shares[what] = RECENT * self._shares.get(what, share) + (1 - RECENT) * share
+            _average(self._shares, (ended.model.info.id, deciders), share)
 
     def _line(self, one: Kind) -> Line:
         line = self._lines.setdefault(one, Line())
@@ -153,8 +158,13 @@ class Meter:
         if len(made) > 1 and all(line.slopes is not None for line in lines.values()):
             weights = [line.seconds(made[one]) for one, line in lines.items()]
         else:
-            weights = [cells * rows for (_, cells, _), (_, rows, _) in made.items()]
+            weights = [cells * rows for (_, cells, _), (_, rows) in made.items()]
         return {one: weight / sum(weights) for one, weight in zip(made, weights, strict=True)}
+
+
+def _average(means: dict[Key, float], key: Key, value: float) -> None:
+    """Take a value into the mean of the latest under that key."""
+    means[key] = RECENT * means.get(key, value) + (1 - RECENT) * value
 
 
 @lru_cache

@@ -29,10 +29,10 @@ traffic = st.builds(Traffic, ahead=amounts, running=amounts, slots=st.integers(1
 
 @pytest.mark.parametrize(
     ("rows", "seconds"),
-    [(0, 0), (1, 3), (2, 3), (3, 3.5), (8, 6), (9, 9), (10, 9), (16, 12)],
-    ids="none, a lone row as two, two, three, full, a lone one more, two more, two full ones".split(", "),
+    [(0, 0), (1, 3), (2, 3), (3, 3.5), (8, 6), (12, 9), (16, 12)],
+    ids="none, a lone row as two, two, three, full, of every other forward the half, two full ones".split(", "),
 )
-def test_a_tick_is_its_forwards_and_its_rows(rows: int, seconds: float) -> None:
+def test_rows_take_their_forwards_and_their_own_time(rows: int, seconds: float) -> None:
     assert PACE.seconds(rows) == seconds
 
 

@@ -15,22 +15,21 @@ from jobs.settings import Settings
 from jobs.store import JobStore
 from tests.workers.conftest import Failing, MakeTask, run_to_end
 from workers.engine import Engine
+from workers.express import Express
 from workers.forecast import Forecast
 from workers.meter import Line, Meter
 from workers.runtime import Runtime
 from workers.watch import Watch
 
-FORWARD, ROW, IMAGE = 2.0, 0.5, 0.125
+FORWARD, ROW = 2.0, 0.5
 
 
 def a_line(sizes: list[int], slower: float = 1.0, line: Line | None = None) -> Line:
-    """One that has seen exact ticks of so many rows, an image ending in every third."""
+    """One that has seen exact ticks of so many rows."""
     line = line or Line()
-    for place, rows in enumerate(sizes):
+    for rows in sizes:
         forwards, evaluated = map(float, work(rows, 16))
-        images = float(place % 3 == 0)
-        seconds = FORWARD * forwards + ROW * evaluated + IMAGE * images
-        line.observe((forwards, evaluated, images), slower * seconds)
+        line.observe((forwards, evaluated), slower * (FORWARD * forwards + ROW * evaluated))
     return line
 
 
@@ -38,15 +37,15 @@ def a_branch(model: Failing) -> Branch:
     return Branch("cond", torch.zeros(model.shape(4, 4)), Level.variance_preserving(1.0, 1.0), model.label(0))
 
 
-def test_ticks_of_several_sizes_tell_forwards_rows_and_images_apart() -> None:
-    assert a_line([2, 8, 16, 2, 24, 3] * 4).slopes == pytest.approx([FORWARD, ROW, IMAGE], rel=1e-3)
+def test_ticks_of_several_sizes_tell_forwards_and_rows_apart() -> None:
+    assert a_line([2, 8, 16, 2, 24, 3] * 4).slopes == pytest.approx([FORWARD, ROW], rel=1e-3)
 
 
 def test_the_first_tick_warms_up_and_does_not_count() -> None:
     line = Line()
-    line.observe((1, 2, 0), 1000.0)
+    line.observe((1, 2), 1000.0)
     assert line.slopes is None
-    assert a_line([2, 8, 16, 2, 24, 3] * 4, line=line).slopes == pytest.approx([FORWARD, ROW, IMAGE], rel=1e-3)
+    assert a_line([2, 8, 16, 2, 24, 3] * 4, line=line).slopes == pytest.approx([FORWARD, ROW], rel=1e-3)
 
 
 def test_where_all_ticks_are_of_one_size_full_batches_are_taken_to_be_no_cheaper() -> None:
@@ -67,7 +66,7 @@ def test_a_machine_that_slows_down_is_soon_believed() -> None:
 def test_nothing_is_measured_to_take_less_than_no_time() -> None:
     line = Line()
     for rows, seconds in ((2, 1.0), (2, 1.0), (16, 16.0), (2, 1.0)):  # a forward would take -1.1
-        line.observe((1, rows, 0), seconds)
+        line.observe((1, rows), seconds)
     assert line.slopes is not None and min(line.slopes) >= 0
 
 
@@ -156,7 +155,7 @@ def test_a_worker_shows_its_pace_and_what_it_has_left_to_do(
 ) -> None:
     runtime = Runtime(settings, {"small": model})
     run_to_end(runtime.engine, [make_task()])
-    Watch(runtime).renew()
+    Watch(runtime, Express(runtime)).renew()
     [worker] = [worker for worker in live_workers(store.redis) if worker.id == runtime.worker_id]
     assert list(worker.paces) == runtime.engine.meter.paces()
     assert worker.info["evaluations_left"] == 0
