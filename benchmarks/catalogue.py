@@ -18,6 +18,7 @@ NAMES = (
     "service",
     "scale_out",
     "exactness",
+    "prediction",
     "batching",
 )
 """In the order in which they run."""

@@ -30,7 +30,7 @@ def run(
     names: Sequence[str], source: str, settings: Settings, output: Path, *, repetitions: int, specs: int, quick: bool
 ) -> Report:
     """Measure, write the report to `output`, show it. Raises ModelError when the model cannot be loaded."""
-    keep_memory()  # as in a worker process; both sides gain by it
+    keep_memory()  # as a worker; diffusers gains as much
     if settings.threads:
         torch.set_num_threads(settings.threads)
     diffusers.utils.logging.set_verbosity_error()

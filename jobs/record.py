@@ -94,6 +94,11 @@ class Record(BaseModel):
     steps: int = 0
     nfe_done: int = 0
     nfe_total: int = 0
+    seconds_left: float | None = None
+    """Until its end, when its worker last told how far it is: if nothing joins it there."""
+    seconds_left_crowded: float | None = None
+    """The same if others take the places of those that end."""
+    told_at: datetime | None = None
     checkpoint: int | None = None
     """The attempt whose checkpoint is the latest, as long as there is one."""
     images: tuple[StoredImage, ...] = ()
@@ -152,7 +157,7 @@ def _time(text: str) -> datetime:
     return datetime.fromtimestamp(float(text), UTC)
 
 
-TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at")
+TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at", "told_at")
 _READ: dict[str, Any] = {
     **dict.fromkeys(TIMES, _time),
     **dict.fromkeys(("request", "images", "diagnostics", "usage", "error", "delivery"), json.loads),

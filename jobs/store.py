@@ -43,6 +43,11 @@ class Load:
     generations: int
     evaluations: int
 
+    @classmethod
+    def of(cls, found: Mapping[bytes, bytes]) -> Load:
+        """Read what `HGETALL` answered."""
+        return cls(int(found.get(b"generations", 0)), int(found.get(b"evaluations", 0)))
+
 
 class JobStore(Reports):
     """For threads. Every change is one atomic step of a script, which also appends the event."""
@@ -76,7 +81,7 @@ class JobStore(Reports):
             "max_active": terms.max_active,
             "quota": None if terms.quota is None else {"key": keys.quota(terms.tenant), "evaluations": terms.quota},
             "max_queue": self.settings.max_queue,
-            "max_queue_evaluations": self.settings.max_queue_evaluations,
+            "max_queue_evaluations": terms.max_waiting or self.settings.max_queue_evaluations,
         }
         with self.redis.pipeline(transaction=True) as pipeline:
             self._step("create", ids[0], client=pipeline, **options)
@@ -102,8 +107,7 @@ class JobStore(Reports):
 
     def load(self) -> Load:
         """What waits."""
-        found = cast(Mapping[bytes, bytes], self.redis.hgetall(keys.LOAD))
-        return Load(int(found.get(b"generations", 0)), int(found.get(b"evaluations", 0)))
+        return Load.of(cast(Mapping[bytes, bytes], self.redis.hgetall(keys.LOAD)))
 
     def get(self, id: str) -> Record | None:
         """The record; None when there is none, or no longer."""
@@ -130,13 +134,18 @@ class JobStore(Reports):
                 return self.get(found[0].decode())
         return None
 
-    def positions(self, records: Iterable[Record]) -> dict[str, int | None]:
-        """By id, how many generations wait before each for the same workers; None for one that does not wait."""
+    def line(self, records: Iterable[Record]) -> tuple[dict[str, int | None], Load | None]:
+        """By id, how many generations wait before each for the same workers (None for one that does not wait); and
+        what waits in all, None where all of these have ended."""
         unended = [record for record in records if not record.terminal]
-        with self.redis.pipeline(transaction=False) as pipeline:  # without commands, no round trip
+        if not unended:
+            return {}, None
+        with self.redis.pipeline(transaction=False) as pipeline:
+            pipeline.hgetall(keys.LOAD)
             for record in unended:
                 pipeline.zrank(keys.waiting(record.crew), record.id)
-            return dict(zip((record.id for record in unended), pipeline.execute(), strict=True))
+            load, *places = pipeline.execute()
+        return dict(zip((record.id for record in unended), places, strict=True)), Load.of(load)
 
     def counts(self) -> dict[Status, int]:
         """How many generations there are in each status."""

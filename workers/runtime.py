@@ -18,6 +18,7 @@ from jobs.store import JobStore
 from jobs.tracing import Tracing
 from workers.budget import row_budget
 from workers.engine import Engine
+from workers.forecast import Forecast
 from workers.task import Task
 
 
@@ -36,6 +37,7 @@ class Runtime:
         self.checkpoints = ArtifactStore(settings.artifacts, patience=1.0)  # optional, and made anew soon
         self.tracing = Tracing(settings, "worker")
         self.engine = Engine(models, row_budget(settings, models.values()))
+        self.forecast = Forecast(self.engine)
         self.leaving = threading.Event()
         """Nothing new is begun."""
         self.stopping = threading.Event()

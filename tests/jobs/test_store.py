@@ -201,9 +201,9 @@ def test_pages_by_status(store: JobStore) -> None:
 
 def test_queue_position_counts_those_ahead(store: JobStore) -> None:
     records = [store.create(a_request()) for _ in range(3)]
-    assert list(store.positions(records).values()) == [0, 1, 2]
+    assert list(store.line(records)[0].values()) == [0, 1, 2]
     store.cancel(records[0].id)
-    assert list(store.positions(records).values()) == [None, 0, 1]
+    assert list(store.line(records)[0].values()) == [None, 0, 1]
 
 
 def test_indexes_forget_what_expired_long_ago(store: JobStore, connection: redis.Redis) -> None:
