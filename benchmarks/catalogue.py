@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-NAMES = ("throughput", "single", "busy", "service", "exactness", "batching")
+NAMES = ("throughput", "single", "busy", "service", "gateway", "exactness", "batching")
 """In the order in which they run."""
 
 

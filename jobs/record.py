@@ -109,6 +109,8 @@ class Record(BaseModel):
     tracestate: str | None = None
     seq: int = 0
     """Number of the last event."""
+    position: int | None = None
+    """How many waited before it for the same workers, when it was read; None where it did not wait."""
 
     @property
     def terminal(self) -> bool:
@@ -134,9 +136,9 @@ class Record(BaseModel):
         return _between(self.started_at, self.finished_at)
 
     @classmethod
-    def from_hash(cls, fields: Mapping[bytes, bytes]) -> Record:
-        """Read what `HGETALL` answered."""
-        values: dict[str, Any] = {}
+    def from_hash(cls, fields: Mapping[bytes, bytes], position: int | None = None) -> Record:
+        """Read what `HGETALL` answered. Its place in line is kept elsewhere."""
+        values: dict[str, Any] = {"position": position}
         for key, raw in fields.items():
             name, text = key.decode(), raw.decode()
             if name in cls.model_fields:
@@ -148,12 +150,13 @@ def _between(start: datetime | None, end: datetime | None) -> float | None:
     return (end - start).total_seconds() if start and end else None
 
 
-def _time(text: str) -> datetime:
+def as_time(text: str | bytes) -> datetime:
+    """Of seconds since 1970, as the hash holds it."""
     return datetime.fromtimestamp(float(text), UTC)
 
 
 TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at")
 _READ: dict[str, Any] = {
-    **dict.fromkeys(TIMES, _time),
+    **dict.fromkeys(TIMES, as_time),
     **dict.fromkeys(("request", "images", "diagnostics", "usage", "error", "delivery"), json.loads),
 }

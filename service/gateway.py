@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from copy import copy
 from dataclasses import replace
 
@@ -78,13 +78,8 @@ class Gateway:
         return record
 
     def render(self, record: Record) -> Generation:
-        """The job as clients see it now."""
-        return self.render_all([record])[0]
-
-    def render_all(self, records: Sequence[Record]) -> list[Generation]:
-        """Jobs as clients see them now, in one round trip."""
-        positions = self.store.positions(records)
-        return [render(record, positions.get(record.id)) for record in records]
+        """The job as clients see it."""
+        return render(record)
 
     def model(self, id: str) -> ModelInfo | None:
         """A model that is served now, or None; a refusal with 503 when nothing is served at all."""
@@ -140,7 +135,7 @@ class LiveWorkers:
         self._until = 0.0
 
 
-def gateway(request: Request) -> Gateway:
+async def gateway(request: Request) -> Gateway:  # else it would have to wait for a thread
     """The dependency through which a route gets at it, as the caller sees it."""
     shared: Gateway = request.app.state.gateway
     tenant = getattr(request.state, "tenant", "")

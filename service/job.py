@@ -39,8 +39,8 @@ def etag(record: Record) -> str:
     return f'W/"{record.seq}-{record.nfe_done}{told}"'
 
 
-def render(record: Record, position: int | None, now: datetime | None = None) -> Generation:
-    """`position` is the number of generations ahead in the queue."""
+def render(record: Record, now: datetime | None = None) -> Generation:
+    """The job as it stood when its record was read."""
     here = path(record.id)
     links = Links(self=here, cancel=f"{here}/cancel", events=f"{here}/events", diagnostics=f"{here}/diagnostics")
     measured = record.request.diagnostics != "off"
@@ -49,7 +49,7 @@ def render(record: Record, position: int | None, now: datetime | None = None) ->
         object="generation",
         status=record.status,
         status_reason=record.status_reason,
-        progress=_progress(record, position, now or datetime.now(UTC)),
+        progress=_progress(record, now or datetime.now(UTC)),
         request=ResolvedRequest.model_validate(record.request.model_dump(mode="json")),
         images=[Image(url=image_path(record.id, image.index), **image.model_dump()) for image in record.images],
         diagnostics=DiagnosticsLink(url=links.diagnostics, summary=record.diagnostics) if measured else None,
@@ -70,14 +70,14 @@ def render(record: Record, position: int | None, now: datetime | None = None) ->
     )
 
 
-def _progress(record: Record, position: int | None, now: datetime) -> Progress:
+def _progress(record: Record, now: datetime) -> Progress:
     return Progress(
         step=record.step,
         steps=record.steps,
         nfe_done=record.nfe_done,
         nfe_total=record.nfe_total,
         eta_seconds=_eta(record, now),
-        queue_position=position if record.status == Status.QUEUED else None,
+        queue_position=record.position,
     )
 
 

@@ -35,7 +35,7 @@ def test_who_waits_is_claimed_by_priority_then_by_age(store: JobStore, prioritie
     made = [(PRIORITIES.index(priority), store.create(a_request(priority=priority)).id) for priority in priorities]
     line = [id for _, id in sorted(made)]
     records = [store.get(id) for id in line]
-    assert list(store.positions(filter(None, records)).values()) == list(range(len(line)))
+    assert [record.position for record in records if record] == list(range(len(line)))
     assert claimed(store) == line
 
 
