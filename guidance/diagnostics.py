@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from guidance.album import Album
+from guidance.measures import MEASURED, Evaluation, measured
 from guidance.pictures import Frame, Picture
 from guidance.plan import Call
 from guidance.prediction import Prediction, widest
@@ -59,18 +60,8 @@ UNITS = {
 }
 """Every column with its meaning. A value is null where the quantity is not defined at that evaluation."""
 
-MEASURED = (
-    "cond_norm",
-    "uncond_norm",
-    "guided_norm",
-    "difference_norm",
-    "dot",
-    "denoised_min",
-    "denoised_max",
-    "denoised_std",
-    "clipped_fraction",
-)
-"""What `_measure` stacks, in order."""
+AT_ONCE = 8
+"""Evaluations that are measured together: their predictions are kept until then."""
 
 
 @dataclass
@@ -99,8 +90,10 @@ class Diagnostics:
         self.detail = detail
         self.data_bound = data_bound
         self._rows: list[dict[str, float]] = []
-        """Of the evaluations whose numbers are on the host already; the next three are of those after them."""
+        """Of the evaluations whose numbers are on the host already; the next four are of those after them."""
         self._host: list[dict[str, float]] = []
+        self._seen: list[Evaluation] = []
+        """Not measured yet."""
         self._device: list[Tensor] = []
         self._notes: list[dict[str, Any]] = []
         self._album = Album()
@@ -118,8 +111,10 @@ class Diagnostics:
             | {"weight": 1.0 if call.weight is None else call.weight, "nfe": cost.evaluations}
             | {"milliseconds": 1000 * cost.seconds, "batch_rows": cost.mean_rows}
         )
-        self._device.append(self._measure(seen, guided))
         self._notes.append(dict(notes))
+        self._seen.append(Evaluation(seen.get("cond"), seen.get("uncond"), guided))
+        if len(self._seen) == AT_ONCE:
+            self._measure()
 
     def keep(self, call: Call, pictures: Mapping[str, Picture]) -> None:
         """Keep what a step's first evaluation left."""
@@ -130,28 +125,11 @@ class Diagnostics:
         """The pictures over the steps, by name; the only transfer of theirs from the device."""
         return self._album.frames()
 
-    def _measure(self, seen: dict[str, Prediction], guided: Prediction) -> Tensor:
-        import torch
-
-        denoised = guided.denoised
-        nothing = denoised.new_full((), math.nan)
-        cond = seen["cond"].eps if "cond" in seen else None
-        uncond = seen["uncond"].eps if "uncond" in seen else None
-        both = cond is not None and uncond is not None
-        low, high = denoised.aminmax()
-        return torch.stack(
-            [
-                nothing if cond is None else cond.norm(),
-                nothing if uncond is None else uncond.norm(),
-                guided.eps.norm(),
-                (cond - uncond).norm() if both else nothing,  # type: ignore[operator]
-                (cond * uncond).sum() if both else nothing,  # type: ignore[operator]
-                low,
-                high,
-                denoised.std(),
-                (denoised.abs() > self.data_bound).to(denoised.dtype).mean(),
-            ]
-        )
+    def _measure(self) -> None:
+        """Of the evaluations that are still to be measured."""
+        if self._seen:
+            self._device.append(measured(self._seen, self.data_bound))
+            self._seen = []
 
     def columns(self) -> dict[str, list[float | None]]:
         """One list per column, an entry per evaluation."""
@@ -177,7 +155,11 @@ class Diagnostics:
             import torch
 
             noted = [value for notes in self._notes for value in notes.values() if isinstance(value, torch.Tensor)]
-            gathered = [*map(widest, self._device), *(widest(value).reshape(1) for value in noted)]
+            self._measure()
+            gathered = [
+                *(widest(numbers).flatten() for numbers in self._device),
+                *(widest(value).reshape(1) for value in noted),
+            ]
             numbers = iter(torch.cat(gathered).cpu().tolist())
             rows = [host | {name: next(numbers) for name in MEASURED} for host in self._host]
             for row, notes in zip(rows, self._notes, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
@@ -146,7 +147,7 @@ class GuidanceSpec(Asked):
         """Ids of the models that its stages ask beside the request's own, each once."""
         return list(dict.fromkeys(id for _, stage in self.stages() for id in stage.companions().values()))
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[str]:
         """Branches that the corrections and energies read."""
         return frozenset[str]().union(*(stage.needs for stage in (*self.correction, *self.energy)))

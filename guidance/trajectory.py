@@ -27,6 +27,10 @@ CONDITION_STREAM = 0x9E3779B9
 """Sets the stream of condition noise apart: with CADS or without, the solver draws the same noise."""
 
 
+Seen = tuple[int, "int | Tensor"]
+"""Calls done, and after how many of them the sample was finite."""
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """Where a trajectory stands between two calls. What is in it is replaced, not changed, while the next one runs."""
@@ -94,13 +98,15 @@ class Trajectory:
         """Evaluations done, and what is planned of the inversion and the calls to come."""
         return max(self.nfe_done, self.inversion_nfe) + sum(call.nfe for call in self.plan.calls[self.calls_done :])
 
-    def lost_at(self) -> int | None:
-        """The step at which the sample became NaN or infinite, which it stays; None where it did not.
+    def seen(self) -> Seen:
+        """How far it is and was finite, sent to the host without waiting: to be read once the device is there."""
+        finite = self.finite
+        return self.calls_done, finite if isinstance(finite, int) else finite.to("cpu", non_blocking=True)
 
-        Waits for the device.
-        """
-        finite = int(self.finite)
-        return None if finite == self.calls_done else self.plan.calls[finite].step
+    def lost_at(self, seen: Seen) -> int | None:
+        """The step at which the sample became NaN or infinite, which it stays; None where it had not."""
+        calls, finite = seen
+        return None if int(finite) == calls else self.plan.calls[int(finite)].step
 
     def run(self) -> Run:
         """Sample. Yields branches, is sent network outputs, returns the final sample (1, C, H, W)."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -141,7 +140,7 @@ class ArtifactStore:
         return isinstance(self._store, LocalStore)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _away() -> Iterator[None]:
     try:
         yield

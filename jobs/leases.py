@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import redis
 
@@ -16,6 +17,16 @@ SILENT_ROUNDS = 3
 """Rounds that may be missing before it is taken that Redis was away."""
 
 
+@dataclass(frozen=True)
+class Attended:
+    """What a worker is told."""
+
+    stop: set[str]
+    """The tokens of attempts that should stop: over, or asked to cancel."""
+    short_waits: bool
+    """Whether a short generation waits that it could run."""
+
+
 class Leases:
     """For threads. An attempt has a lease of `lease_seconds` from its start, by the clock of Redis."""
 
@@ -25,13 +36,10 @@ class Leases:
         detail = f"its worker was lost {settings.max_attempts} times while it ran"
         self._failure = Failure(code="worker_lost", detail=detail, retryable=True).model_dump_json()
 
-    def attend(self, attempts: Mapping[str, str], renew: bool = True) -> set[str]:
-        """These attempts, id by token, go on. Returns the tokens of those that should stop: over, or asked to cancel.
-
-        `renew` begins their leases anew.
-        """
-        _, stop = self._step("attend", "", attempts=dict(attempts), renew=renew)
-        return {token.decode() for token in stop}
+    def attend(self, attempts: Mapping[str, str], renew: bool = True, serves: Iterable[str] = ()) -> Attended:
+        """These attempts, id by token, go on; `renew` begins their leases anew. `serves` are their worker's models."""
+        _, stop, short = self._step("attend", "", attempts=dict(attempts), renew=renew, serves=list(serves))
+        return Attended({token.decode() for token in stop}, bool(short))
 
     def reap(self) -> list[str]:
         """Take back the attempts whose lease is over: to their place in line, or to their end. Returns their ids."""

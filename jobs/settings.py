@@ -50,6 +50,12 @@ class Settings(BaseSettings):
     )
 
     concurrency: int = Field(8, ge=1, description="generations that one worker process runs at a time")
+    express: int = Field(
+        2, ge=0, description="short generations that it takes beside those while all their places are taken"
+    )
+    express_evaluations: int = Field(
+        32, ge=0, description="planned network evaluations up to which a generation counts as short"
+    )
     max_batch_rows: int = Field(16, ge=1, description="rows in one forward of the network")
     threads: int | None = Field(None, ge=1, description="CPU threads of a worker; unset: torch decides")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")

@@ -155,14 +155,18 @@ class JobStore(Reports):
 
     # What a worker does
 
-    def claim(self, worker: str, models: Iterable[str], token: str | None = None) -> Attempt | int:
+    def claim(
+        self, worker: str, models: Iterable[str], token: str | None = None, express: bool = False
+    ) -> Attempt | int:
         """Begin an attempt at the first in line that needs no more than `models`, and that may join what runs here.
 
-        Else how many wait, for other workers or for later. Asked twice with one token it begins one attempt.
+        Else how many wait, for other workers or for later. Asked twice with one token it begins one attempt. `express`:
+        only a short one, whoever waits before it.
         """
         token, serves = token or new_token(), list(models)
         while True:
-            done, *answer = self._step("claim", "", token, serves=serves, fields={"worker": worker})
+            fields = {"worker": worker}
+            done, *answer = self._step("claim", "", token, serves=serves, fields=fields, express=express or None)
             if not done:
                 return int(answer[0])
             try:

@@ -30,6 +30,7 @@ KEYS = [
     keys.HELD,
     keys.TURNS,
     keys.ROUNDS,
+    keys.EXPRESS,
 ]
 """Of the script, in its order."""
 
@@ -46,6 +47,7 @@ class Transitions:
             "step_event": settings.step_event_seconds,
             "lease": settings.lease_seconds,
             "max_attempts": settings.max_attempts,
+            "short": settings.express_evaluations,
             "suspected": max(1, settings.max_attempts - 1),
         }
 

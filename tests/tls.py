@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-import threading
-from asyncio import StreamReader, StreamWriter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from anyio import BrokenResourceError, EndOfStream, connect_unix, create_task_group, create_tcp_listener
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.from_thread import start_blocking_portal
+from anyio.streams.tls import TLSStream
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-CHUNK = 2**16
+GONE = (OSError, BrokenResourceError, EndOfStream)
 
 
 class Authority:
@@ -61,38 +62,37 @@ def in_front_of(unix_socket: Path, certificate: Path, clients: Path | None = Non
         context.load_verify_locations(clients)
         context.verify_mode = ssl.CERT_REQUIRED
 
-    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
-        with suppress(OSError):  # no server there: the client is hung up on
-            inner, outer = await asyncio.open_unix_connection(str(unix_socket))
-            await asyncio.gather(_pump(reader, outer), _pump(inner, writer))
-        writer.close()
+    async def serve(connection: SocketStream) -> None:
+        async with connection:
+            with suppress(*GONE):  # no server there, or a client that is not let in: it is hung up on
+                outer = await TLSStream.wrap(connection, ssl_context=context, standard_compatible=False)
+                async with outer, await connect_unix(unix_socket) as inner:
+                    await _join(outer, inner)
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    starting = asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    server = asyncio.run_coroutine_threadsafe(starting, loop).result(30)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
-        loop.close()
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_listening(serve)) as port:
+        yield port
 
 
-async def _pump(source: StreamReader, sink: StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await source.read(CHUNK):
-            sink.write(data)
-            await sink.drain()
-    sink.close()
+@asynccontextmanager
+async def _listening(serve: Callable[[SocketStream], Awaitable[None]]) -> AsyncIterator[int]:
+    """At the end it takes no connection, and has closed those there were before its loop ends: asyncio's own server
+    leaves them to the collector.
+    """
+    async with await create_tcp_listener(local_host="127.0.0.1") as listener, create_task_group() as group:
+        group.start_soon(listener.serve, serve)
+        yield listener.extra(SocketAttribute.local_port)
+        group.cancel_scope.cancel()
 
 
-async def _end(server: asyncio.Server) -> None:
-    """Take no connection, and cut off those there are."""
-    server.close()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+async def _join(one: ByteStream, other: ByteStream) -> None:
+    """Pass on what each says until one has no more to say."""
+    async with create_task_group() as group:
+
+        async def pump(source: ByteStream, sink: ByteStream) -> None:
+            with suppress(*GONE):
+                async for data in source:
+                    await sink.send(data)
+            group.cancel_scope.cancel()
+
+        group.start_soon(pump, one, other)
+        group.start_soon(pump, other, one)

@@ -1,6 +1,6 @@
-"""The batching engine: many trajectories of many requests, every outstanding branch in one forward.
+"""The batching engine: many trajectories of many requests, their outstanding branches in one forward.
 
-A tick: admit what came in, drop what was canceled, evaluate every branch that a lane waits for, send the answers back.
+A tick: admit what came in, drop what was canceled, evaluate the branches that lanes wait for, send the answers back.
 Requests with different methods, schedules, solvers and step counts share a batch and join and leave between steps. The
 engine knows no method by name, no RQ and no Redis.
 """
@@ -10,26 +10,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import torch
 
 from guidance.models.base import Model
 from guidance.protocol import Branch
-from guidance.trajectory import Trajectory
-from workers.batcher import Answer, Batcher, is_out_of_memory
-from workers.encoder import Encoder
-from workers.flight import Flight
+from workers.batcher import Answer, Batcher
+from workers.boarding import Boarding
+from workers.decoder import Decoder
+from workers.flight import Flight, failure
 from workers.lane import Lane
+from workers.pace import Pace
 from workers.task import Outcome, Task
+from workers.turns import going
 
 log = logging.getLogger(__name__)
 
-LOOK_TICKS = 8
-"""How often it is looked whether samples are finite, besides at their end: on a GPU that waits for what is queued."""
+LOOK_TICKS = 4
+"""How often it is asked whether samples are finite; the answer is read as much later, when the device has given it."""
 
 
 @dataclass
@@ -51,14 +52,20 @@ class Engine:
         self.models = models
         self.batcher = Batcher(max_batch_rows)
         self.stats = Stats()
-        self._encoder = Encoder()
-        self._inbox: SimpleQueue[Task | None] = SimpleQueue()
+        self._decoder = Decoder()
+        self._boarding = Boarding(models, self._decoder)
+        self._pace = Pace({model.device for model in models.values()})
+        self._inbox: SimpleQueue[Flight | None] = SimpleQueue()
         self._flights: list[Flight] = []
         self._stopping = False
 
     def submit(self, task: Task) -> None:
-        """Hand a task over; what becomes of it arrives in `task.updates`."""
-        self._inbox.put(task)
+        """Prepare a task in this thread and hand it over; what becomes of it arrives in `task.updates`."""
+        try:
+            self._inbox.put(self._boarding.flight(task))
+        except Exception as error:
+            log.exception("task %s could not start", task.id, extra=task.labels)
+            task.updates.put(failure(error))
 
     def stop(self) -> None:
         """Finish what is in flight, then end the loop."""
@@ -75,18 +82,23 @@ class Engine:
             self._admit(block=not self._flights)
             if self._flights:
                 self.tick()
+        self._decoder.close()
 
     @torch.no_grad()
     def tick(self) -> None:
-        """One pass over every lane."""
+        """One pass over as many lanes as have room."""
+        self._pace.wait()
         began = time.perf_counter()
         self._admit(block=False)
         self._drop_flagged()
         waiting = [(flight, lane) for flight in self._flights for lane in flight.running]
-        wanted = [(self._asked(lane, branch), branch) for _, lane in waiting for branch in lane.wanted]
+        turn = going(waiting, self.batcher.room.rows, self.stats.ticks)
+        wanted = [(self._asked(lane, branch), branch) for _, lane in turn for branch in lane.wanted]
         answers = iter(self.batcher.evaluate(wanted))
-        for flight, lane in waiting:
+        for flight, lane in turn:
+            lane.served = self.stats.ticks
             self._deliver(flight, lane, [next(answers) for _ in lane.wanted])
+        self._pace.mark()
         self.stats.ticks += 1
         for flight in list(self._flights):
             self._look_after(flight)
@@ -99,7 +111,8 @@ class Engine:
         flight.report()
         if not flight.running:
             self._flights.remove(flight)
-            flight.finish()
+            flight.close()
+            flight.land()
         elif flight.due():
             self._checkpoint(flight)
 
@@ -114,52 +127,15 @@ class Engine:
     def _admit(self, block: bool) -> None:
         try:
             while True:
-                task = self._inbox.get(block=block)
+                flight = self._inbox.get(block=block)
                 block = False
-                if task is None:
+                if flight is None:
                     self._stopping = True
                 else:
-                    self._board(task)
+                    self._flights.append(flight)
+                    flight.take_off()
         except Empty:
             return
-
-    @torch.no_grad()
-    def _board(self, task: Task) -> None:
-        try:
-            self._flights.append(self._resumed(task) or Flight(task, self._lanes(task, [None] * task.request.n)))
-        except Exception as error:
-            log.exception("task %s could not start", task.id, extra=task.labels)
-            task.updates.put(failure(error))
-
-    def _resumed(self, task: Task) -> Flight | None:
-        """The flight of a task that goes on from a checkpoint; None where there is none, or it does not fit."""
-        if task.resumes is None:
-            return None
-        try:
-            states = task.resumes.unpacked(self.models[task.request.model].device)
-            return Flight(task, self._lanes(task, states))
-        except Exception as error:
-            log.warning("task %s begins anew, its checkpoint does not fit", task.id, exc_info=error, extra=task.labels)
-            return None
-
-    def _lanes(self, task: Task, states: Sequence[dict[str, Any] | None]) -> list[Lane]:
-        """One for each image, from its state on; None is the beginning."""
-        request = task.request
-        model = self.models[request.model]
-        conditions = self._encoder.conditions(model, request, self.models)
-        source = self._encoder.source(model, request)
-        assert request.seed is not None and request.width is not None and request.height is not None
-        shape = model.shape(request.width, request.height)
-        trajectories = [
-            Trajectory(
-                model, request.guidance, request.sampler, conditions, shape, seed, request.diagnostics, source=source
-            )
-            for seed in range(request.seed, request.seed + request.n)
-        ]
-        for trajectory, state in zip(trajectories, states, strict=True):
-            if state is not None:
-                trajectory.restore(state)
-        return [Lane(trajectory, index) for index, trajectory in enumerate(trajectories)]
 
     def _asked(self, lane: Lane, branch: Branch) -> Model:
         """The model that a branch is a question to."""
@@ -169,13 +145,15 @@ class Engine:
     def _drop_flagged(self) -> None:
         now = time.monotonic()
         for flight in list(self._flights):
-            if flight.task.canceled.is_set():
-                self._end(flight, Outcome("canceled", reason="user"))
+            if flight.over:  # a picture of it could not be made
+                self._drop(flight)
+            elif flight.task.canceled.is_set():
+                self._drop(flight, Outcome("canceled", reason="user"))
             elif flight.task.released.is_set():
                 self._checkpoint(flight)
-                self._end(flight, Outcome("released"))
+                self._drop(flight, Outcome("released"))
             elif flight.task.deadline is not None and now > flight.task.deadline:
-                self._end(flight, Outcome("failed", reason="deadline", detail="the time allowed for running is over"))
+                self._drop(flight, Outcome("failed", reason="deadline", detail="the time allowed for running is over"))
 
     def _deliver(self, flight: Flight, lane: Lane, answers: list[Answer]) -> None:
         if flight not in self._flights:  # another lane of the same request has failed in this tick
@@ -189,15 +167,10 @@ class Engine:
             flight.advanced(lane)
         except Exception as error:
             log.warning("task %s failed", flight.task.id, exc_info=error, extra=flight.task.labels)
-            self._end(flight, failure(error))
+            self._drop(flight, failure(error))
 
-    def _end(self, flight: Flight, outcome: Outcome) -> None:
+    def _drop(self, flight: Flight, outcome: Outcome | None = None) -> None:
         self._flights.remove(flight)
-        flight.end(outcome)
-
-
-def failure(error: Exception) -> Outcome:
-    """How an error is reported to the client: a stable reason and, where it helps, a sentence."""
-    if is_out_of_memory(error):
-        return Outcome("failed", reason="out_of_memory", detail="the device had no room for one row of this request")
-    return Outcome("failed", reason="internal", detail=f"{type(error).__name__} while sampling; see the worker's log")
+        flight.close()
+        if outcome is not None:
+            flight.end(outcome)

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from guidance.models.base import Model
 from guidance.protocol import Branch, Run
-from guidance.trajectory import Trajectory
+from guidance.trajectory import Seen, Trajectory
 from workers.batcher import Answer
+
+NEVER = -1
 
 
 class Lane:
@@ -24,6 +26,9 @@ class Lane:
         self.sample: Tensor | None = None
         self.lost: str | None = None
         """Why it cannot go on, while the other images of its request do."""
+        self.served = NEVER
+        """The tick in which it was last answered."""
+        self._seen = trajectory.seen()
         self._run: Run = trajectory.run()
         self.wanted: list[Branch] = []
         self._advance(None)
@@ -41,8 +46,16 @@ class Lane:
         self._advance([answer.output for answer in answers])  # type: ignore[misc]
 
     def look(self) -> None:
-        """Give it up if its sample became NaN or infinite. Waits for the device."""
-        if (step := self.trajectory.lost_at()) is not None:
+        """Give it up if its sample was NaN or infinite at the look before, whose answer the device has sent since."""
+        before, self._seen = self._seen, self.trajectory.seen()
+        self._give_up_if_lost(before)
+
+    def settle(self) -> None:
+        """The same as of now. Waits for the device."""
+        self._give_up_if_lost((self.trajectory.calls_done, self.trajectory.finite))
+
+    def _give_up_if_lost(self, seen: Seen) -> None:
+        if (step := self.trajectory.lost_at(seen)) is not None:
             self.lost = f"image {self.index} (seed {self.trajectory.seed}) became NaN or infinite at step {step}"
             self.close()
 

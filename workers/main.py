@@ -19,6 +19,8 @@ from jobs.logs import configure
 from jobs.settings import Settings
 from jobs.tracing import TracingMissing
 from workers import metrics
+from workers.allocator import keep_memory
+from workers.express import Express
 from workers.loading import ModelError, load_all
 from workers.perform import insist
 from workers.runtime import Runtime
@@ -35,6 +37,7 @@ def run(settings: Settings) -> None:
     Exits 1 when it cannot serve.
     """
     configure(settings)
+    keep_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     try:
@@ -46,10 +49,12 @@ def run(settings: Settings) -> None:
     Runtime.current = runtime
     hurry = _leave_on_signals(runtime.leaving)
     engine = runtime.engine.start()
-    watch = Watch(runtime)
+    express = Express(runtime)
+    watch = Watch(runtime, express)
     insist(watch.renew)  # who reads "ready" may post at once
     watching = watch.start()
     listeners = [_listener(settings, runtime.leaving, f"{runtime.worker_id}-{k}") for k in range(settings.concurrency)]
+    listeners += express.start()
     models = ", ".join(runtime.engine.models)
     print(f"guidepost worker {runtime.worker_id} ready: {models} on {_devices(runtime)}", flush=True)
     housekeeper = Housekeeper(settings, ArtifactStore(settings.artifacts))

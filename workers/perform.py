@@ -39,22 +39,33 @@ PREVIEW_PIXELS = 256
 
 def perform() -> None:
     """Run the first generation in line, if any; its record says how it ended. In a thread of a worker process."""
-    runtime, token = Runtime.current, new_token()
+    runtime = Runtime.current
     if runtime.leaving.is_set():  # heard just before: somebody else shall hear it
         insist(runtime.store.ring)
         return
-    found = insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models, token))
+    found = claim(runtime)
     if isinstance(found, Attempt):
-        with correlated(found.record.correlation):
-            performance = Performance(runtime, found)
-            try:
-                performance.run()
-            except Exception:
-                log.exception("generation failed outside of the engine")
-                performance.fail()
+        carry_out(runtime, found)
     elif found:  # the bell was for others, or for later: it is heard when it rings again
         runtime.stopping.wait(PASS_ON_SECONDS)
         insist(runtime.store.ring)
+
+
+def claim(runtime: Runtime, express: bool = False) -> Attempt | int:
+    """The first in line as an attempt of this worker; else how many wait."""
+    token = new_token()
+    return insist(lambda: runtime.store.claim(runtime.worker_id, runtime.engine.models, token, express))
+
+
+def carry_out(runtime: Runtime, attempt: Attempt) -> None:
+    """Run it, whatever happens to it."""
+    with correlated(attempt.record.correlation):
+        performance = Performance(runtime, attempt)
+        try:
+            performance.run()
+        except Exception:
+            log.exception("generation failed outside of the engine")
+            performance.fail()
 
 
 def insist(report: Callable[[], T]) -> T:

@@ -14,6 +14,7 @@ from typing import Any
 from jobs.connection import AWAY, connect
 from jobs.leases import Leases
 from jobs.presence import Presence
+from workers.express import Express
 from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ RENEWALS_PER_LEASE = 4
 class Watch:
     """Runs until the runtime stops."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
+    def __init__(self, runtime: Runtime, express: Express) -> None:
+        self.runtime, self.express = runtime, express
         redis = connect(runtime.settings)
         self.leases = Leases(redis, runtime.settings)
         self.presence = Presence(redis, runtime.worker_id, runtime.settings.lease_seconds)
@@ -72,8 +73,12 @@ class Watch:
 
     def _attend(self, renew: bool) -> None:
         if tasks := self.runtime.tasks():
-            for token in self.leases.attend({token: task.id for token, task in tasks.items()}, renew):
+            attempts = {token: task.id for token, task in tasks.items()}
+            told = self.leases.attend(attempts, renew, self.runtime.engine.models)
+            for token in told.stop:
                 tasks[token].canceled.set()
+            if told.short_waits and len(tasks) >= self.runtime.settings.concurrency:
+                self.express.wake()
 
     def _info(self) -> dict[str, Any]:
         settings, totals = self.runtime.settings, self.runtime.engine.batcher.totals

@@ -27,6 +27,8 @@ class Model(Protocol):
     device: torch.device
     dtype: torch.dtype
     """Of samples; a network may compute in another."""
+    decodes_at_once: int
+    """Samples that `decode` is best given at a time."""
 
     def shape(self, width: int, height: int) -> tuple[int, ...]:
         """Shape (1, C, H, W) of the sample behind an image of this size in pixels."""

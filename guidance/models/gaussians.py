@@ -45,6 +45,7 @@ class Gaussians:
         prior = torch.ones(count) if weights is None else weights
         self.prior = (prior / prior.sum()).to(means)
         self.device, self.dtype = means.device, means.dtype
+        self.decodes_at_once = 8
         names = tuple(labels or [str(k) for k in range(count)])
         table = noise or NoiseTable(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)
         self.info = ModelInfo(

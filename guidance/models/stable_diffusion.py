@@ -17,6 +17,7 @@ from guidance.models import time_embedding
 from guidance.models.attention import Rows, install
 from guidance.models.base import answered
 from guidance.models.classifier import FOLDER, NoisyClassifier
+from guidance.models.cores import Cores
 from guidance.models.invariance import make_batch_invariant, padded
 from guidance.noise import Level, NoiseTable
 from guidance.pictures import END, PADDING, START
@@ -62,6 +63,8 @@ class StableDiffusion:
         # latents have no range to clip to: DDIM's default is for pixels, and folders with another scheduler do not say
         self.scheduler_config: dict[str, Any] = {"clip_sample": False} | dict(pipeline.scheduler.config)
         self.factor: int = pipeline.vae_scale_factor
+        self._cores = Cores()
+        self.decodes_at_once = 4 if device.type == "cuda" else 1  # on a CPU several take as long as one by one
         self.info = self._describe(id)
 
     @classmethod
@@ -133,8 +136,11 @@ class StableDiffusion:
     def batch_key(self, branch: Branch) -> Hashable:
         return (tuple(branch.x.shape), tuple(branch.cond.embeddings["text"].shape), branch.pull is None)
 
-    @torch.no_grad()
     def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
+        return self._cores.shared(self._forward, branches) if self.device.type == "cpu" else self._forward(branches)
+
+    @torch.no_grad()
+    def _forward(self, branches: Sequence[Branch]) -> list[Tensor]:
         x = torch.cat([branch.x for branch in branches]).to(self.unet_dtype, memory_format=torch.channels_last)
         text = torch.cat([branch.cond.embeddings["text"] for branch in branches]).to(self.unet_dtype)
         t = torch.tensor([branch.level.t for branch in branches], dtype=torch.float32).to(self.device)

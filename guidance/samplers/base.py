@@ -88,9 +88,9 @@ class Sampler(Stage):
 
     def make_solver(self, table: NoiseTable, scheduler_config: dict[str, Any]) -> StepSolver:
         """The solver of one trajectory. Only workers ask for it: diffusers is imported here."""
-        from guidance.samplers.solver import Solver
+        from guidance.samplers.linear import linear_solver
 
-        return Solver(self, table, scheduler_config)
+        return linear_solver(self, table, scheduler_config)
 
     def place(self, call: int) -> tuple[int, int]:
         """(step index, evaluation within the step) of a call of the network."""

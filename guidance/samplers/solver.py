@@ -21,7 +21,7 @@ CONFIG = {"_internal_dict"}
 
 
 class Solver:
-    """Keeps diffusers' own arithmetic, so every solver its users know gives the images they know.
+    """Takes diffusers' own steps, so every solver its users know gives the images they know.
 
     The sample lives in the solver's scale (x / alpha for those in sigma); `network_input` turns it into
     x = alpha * x0 + sigma * eps. Schedulers hold state, hence one per trajectory; on the host, so no step waits for
@@ -71,7 +71,11 @@ class Solver:
         after: Tensor = self.scheduler.step(stepped.value, t, sample, return_dict=False, **options)[0]
         if uncond is None:
             return after
-        return after + self.sampler.shift(self.scheduler, call) * (guided.denoised - uncond.denoised)
+        return after + self.shift(call) * (guided.denoised - uncond.denoised)
+
+    def shift(self, call: int) -> float:
+        """How far the sample moves with the denoised estimate where the noise put back stays."""
+        return self.sampler.shift(self.scheduler, call)
 
     def state(self) -> dict[str, Any]:
         """All of the scheduler but its configuration and the tables that this makes, which its steps only read."""

@@ -10,7 +10,7 @@
 -- The files of this folder, one after the other, are one script.
 --
 -- KEYS  generation prefix, events prefix, index, counters, waiting prefix, deadlines, stored, load, deliveries, leases,
---       held prefix, turns, rounds
+--       held prefix, turns, rounds, express prefix
 -- ARGV  operation, id, attempt token ("" where none is needed), options as JSON; where bells are rung also the name that
 --       stands for a bell's, and RQ's commands that queue it (`jobs.queue.Bells`)
 -- Returns an array: 1 when the operation was done (or had been before), 0 when it was refused, then what it answers.

@@ -29,6 +29,9 @@ end
 local function line_up()
   local known = redis.call('HMGET', record, 'crew', 'place', 'nfe_total')
   redis.call('ZADD', KEYS[5] .. ':' .. known[1], known[2], id)
+  if tonumber(known[3]) <= options.short then
+    redis.call('ZADD', KEYS[14] .. ':' .. known[1], known[2], id)
+  end
   redis.call('SADD', KEYS[5], known[1])
   redis.call('HINCRBY', load, 'generations', 1)
   redis.call('HINCRBY', load, 'evaluations', known[3])
@@ -36,6 +39,7 @@ end
 
 local function leave_line()
   redis.call('ZREM', KEYS[5] .. ':' .. get('crew'), id)
+  redis.call('ZREM', KEYS[14] .. ':' .. get('crew'), id)
   redis.call('HINCRBY', load, 'generations', -1)
   redis.call('HINCRBY', load, 'evaluations', -number('nfe_total') + 0)  -- no -0
   if redis.call('ZCARD', indexes('queued')[2]) == 0 then  -- a tenant with nothing in line has no debt

@@ -13,7 +13,9 @@ function operations.start()
   set({ token = token, started_at = stamp(now), step = '0', nfe_done = '0' })
   redis.call('HSETNX', record, 'first_started_at', stamp(now))
   redis.call('HDEL', record, 'status_reason', 'last_step_at', 'images')
-  turn_has_come()
+  if not options.express then  -- who overtakes does not move the clock
+    turn_has_come()
+  end
   move('running')
   say_status('running')
   return { 1, redis.call('HGETALL', record) }
@@ -25,27 +27,34 @@ local function suspected(which)
   return tonumber(redis.call('HGET', KEYS[1] .. ':' .. which, 'losses') or '0') >= options.suspected
 end
 
--- The first in line that needs no more than options.serves, with its place, and how many wait in all.
-local function first_in_line()
+-- Whether options.serves has every model of a crew.
+local function able(crew)
   local served = {}
   for _, model in ipairs(options.serves) do
     served[model] = true
   end
+  for model in string.gmatch(crew, '[^\n]+') do
+    if not served[model] then
+      return false
+    end
+  end
+  return true
+end
+
+-- The first in line that needs no more than options.serves, with its place, and how many wait in all; of the short ones
+-- alone where options.express says so.
+local function first_in_line()
   local first, place, waiting = nil, nil, 0
   for _, crew in ipairs(redis.call('SMEMBERS', KEYS[5])) do
-    local line = KEYS[5] .. ':' .. crew
-    local able = true
-    for model in string.gmatch(crew, '[^\n]+') do
-      able = able and served[model]
-    end
-    local found = able and redis.call('ZRANGE', line, 0, 0, 'WITHSCORES') or {}
+    local all = KEYS[5] .. ':' .. crew
+    local line = options.express and KEYS[14] .. ':' .. crew or all
+    local found = able(crew) and redis.call('ZRANGE', line, 0, 0, 'WITHSCORES') or {}
     local theirs = tonumber(found[2])
     if found[1] and (not first or theirs < place or (theirs == place and found[1] < first)) then
       first, place = found[1], theirs
     end
-    local length = redis.call('ZCARD', line)
-    waiting = waiting + length
-    if length == 0 then
+    waiting = waiting + redis.call('ZCARD', line)
+    if redis.call('ZCARD', all) == 0 then
       redis.call('SREM', KEYS[5], crew)
     end
   end
@@ -56,6 +65,7 @@ end
 local function forget_in_line(gone)
   for _, crew in ipairs(redis.call('SMEMBERS', KEYS[5])) do
     redis.call('ZREM', KEYS[5] .. ':' .. crew, gone)
+    redis.call('ZREM', KEYS[14] .. ':' .. crew, gone)
   end
 end
 
@@ -86,7 +96,8 @@ function operations.claim()
 end
 
 -- The attempts of options.attempts, id by token, of which a worker says that they go on: their leases begin anew where
--- options.renew says so. Answers the tokens of those that should stop: over, or asked to cancel.
+-- options.renew says so. Answers the tokens of those that should stop (over, or asked to cancel), and whether a short
+-- one waits that options.serves can run.
 function operations.attend()
   local stop = {}
   for held, which in pairs(options.attempts) do
@@ -99,7 +110,8 @@ function operations.attend()
       stop[#stop + 1] = held
     end
   end
-  return { 1, stop }
+  options.express = true
+  return { 1, stop, first_in_line() and 1 or 0 }
 end
 
 -- Its worker is silent for longer than a lease.

@@ -59,12 +59,12 @@ def test_a_lease_begins_with_the_attempt_and_is_renewed_by_who_holds_the_token(
     attempt = claim(store)
     assert _left(store, attempt) == pytest.approx(settings.lease_seconds, abs=1)
     fall_silent(store, attempt)
-    assert leases.attend({attempt.token: attempt.id}, renew=False) == set()
+    assert leases.attend({attempt.token: attempt.id}, renew=False).stop == set()
     assert _left(store, attempt) < 0
-    assert leases.attend({attempt.token: attempt.id}) == set()
+    assert leases.attend({attempt.token: attempt.id}).stop == set()
     assert _left(store, attempt) == pytest.approx(settings.lease_seconds, abs=1)
     fall_silent(store, attempt)
-    assert leases.attend({"another token": attempt.id}) == {"another token"}
+    assert leases.attend({"another token": attempt.id}).stop == {"another token"}
     assert _left(store, attempt) < 0
 
 
@@ -85,7 +85,7 @@ def test_what_lost_its_worker_is_first_in_line_again_and_its_worker_can_write_no
     assert leases.reap() == [first]
     record = read(store, first)
     assert (record.status, record.status_reason, record.losses) == (Status.QUEUED, "worker_lost", 1)
-    assert leases.attend({attempt.token: first}) == {attempt.token}
+    assert leases.attend({attempt.token: first}).stop == {attempt.token}
     assert not store.progress(first, attempt.token, step=1, steps=2, nfe_done=1, nfe_total=2)
     assert not store.finish(first, attempt.token, Status.SUCCEEDED)
     assert not store.hand_back(first, attempt.token)

@@ -11,6 +11,7 @@ from hypothesis.strategies import integers, lists, sampled_from, tuples
 
 from jobs import keys, queue
 from jobs.attempt import Attempt
+from jobs.leases import Leases
 from jobs.order import PRIORITIES, Once, Order, QueueFull, Repeated, Terms, TooManyActive
 from jobs.record import Status
 from jobs.settings import Settings
@@ -233,3 +234,34 @@ def test_a_deadline_that_passed_expires_who_waits_when_it_is_claimed(store: JobS
     record = store.get(late)
     assert record is not None
     assert (record.status, record.status_reason) == (Status.EXPIRED, "deadline")
+
+
+def test_a_short_one_is_claimed_before_who_waits_longer_only_where_short_ones_are_asked_for(store: JobStore) -> None:
+    bound = store.settings.express_evaluations
+    long, short, later = of(store, "a", bound + 1), of(store, "a", bound), of(store, "a", 1)
+    taken = store.claim("worker", MODELS, express=True)
+    assert isinstance(taken, Attempt) and taken.id == short
+    assert claimed(store) == [long, later]
+
+
+def test_no_long_one_is_claimed_as_a_short_one(store: JobStore) -> None:
+    of(store, "a", store.settings.express_evaluations + 1)
+    assert store.claim("worker", MODELS, express=True) == 0
+    assert Leases(store.redis, store.settings).attend({}, serves=MODELS).short_waits is False
+
+
+def test_whoever_serves_its_model_is_told_that_a_short_one_waits_until_it_waits_no_more(store: JobStore) -> None:
+    id, leases = of(store, "a", 1), Leases(store.redis, store.settings)
+    assert leases.attend({}, serves=MODELS).short_waits
+    assert not leases.attend({}, serves=["another"]).short_waits
+    store.cancel(id)
+    assert not leases.attend({}, serves=MODELS).short_waits
+
+
+def test_who_overtakes_does_not_move_the_clock_of_the_turns(store: JobStore) -> None:
+    """Else a tenant that comes now would have to wait for all that the overtaken one's tenant has asked for."""
+    many = [of(store, "a", 100) for _ in range(5)]
+    of(store, "a", 1)
+    assert isinstance(store.claim("worker", MODELS, express=True), Attempt)
+    new = of(store, "b", 100)
+    assert claimed(store)[:2] == [many[0], new]

@@ -107,7 +107,7 @@ class Generations(RuleBasedStateMachine):
 
     @rule(id=ids, token=tokens)
     def attend(self, id: str, token: str) -> None:
-        stop = self.leases.attend({token: id})
+        stop = self.leases.attend({token: id}).stop
         assert stop == (set() if self.runs(id, token) and not self.asked(id) else {token})
 
     def asked(self, id: str) -> bool:

@@ -24,7 +24,6 @@ from service import server
 from service.app import create_app
 from service.middleware import BodyLimit
 from tests.jobs.requests import TEXT
-from tests.service.server import let_go
 
 pytestmark = pytest.mark.redis
 
@@ -53,7 +52,6 @@ def port(connection: redis.Redis, settings: Settings, monkeypatch: pytest.Monkey
         thread.join(30)
         listener.close()
         assert not thread.is_alive()
-        let_go()
 
 
 @pytest.mark.parametrize("path", ["/v1/generations", "/v1/nothing", "/livez", "/openapi.json", "/docs"])

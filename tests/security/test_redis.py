@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import warnings
+import selectors
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,15 +34,21 @@ def blocking(settings: Settings) -> bool:
 
 
 def in_asyncio(settings: Settings) -> bool:
+    selector = selectors.DefaultSelector()
+
     async def ping() -> bool:
         async with connect_async(settings) as client:
             return bool(await client.ping())
 
-    try:
-        return asyncio.run(ping())
-    finally:
-        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-            gc.collect()  # redis-py leaves a connection that failed to be closed by its loop, which is gone
+    async def disconnected() -> None:
+        while len(selector.get_map()) > 1:  # one is the loop's own
+            await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        try:
+            return runner.run(ping())
+        finally:
+            runner.run(disconnected())  # redis-py does not wait for the end of TLS on a connection that was refused
 
 
 ROOT = Path(__file__).parents[2]

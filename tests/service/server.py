@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,11 +32,3 @@ def serving(app: FastAPI) -> Iterator[str]:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
-        let_go()
-
-
-def let_go() -> None:
-    """Collect what a loop that closed has left of cut connections here, not as a warning in some later test."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()

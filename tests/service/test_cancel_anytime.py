@@ -45,7 +45,7 @@ class Worker(threading.Thread):
         id, token, steps = attempt.id, attempt.token, attempt.request.sampler.steps
         for step in range(1, steps + 1):
             self.store.progress(id, token, step=step, steps=steps, nfe_done=step, nfe_total=steps)
-            if self.random.random() < 0.5 and self.leases.attend({token: id}, renew=False):
+            if self.random.random() < 0.5 and self.leases.attend({token: id}, renew=False).stop:
                 assert self.store.finish(id, token, Status.CANCELED, reason="user")
                 return
         assert self.store.finish(id, token, Status.SUCCEEDED)

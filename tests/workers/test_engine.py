@@ -158,7 +158,7 @@ def test_an_image_that_is_lost_takes_no_other_of_its_request_along(
     for image in ended.images:
         assert np.array_equal(image.pixels, alone(task)[image.index])
     assert np.array_equal(kept.images[0].pixels, alone(neighbour)[0])
-    assert ended.usage is not None and ended.usage.nfe < 2 * 24 * 2 + 2 * (3 + LOOK_TICKS + 1)
+    assert ended.usage is not None and ended.usage.nfe < 2 * 24 * 2 + 2 * (3 + 2 * LOOK_TICKS + 1)
 
 
 def test_a_batch_too_large_for_the_device_is_split(engine: Engine, model: Failing, make_task: MakeTask) -> None:

@@ -1,0 +1,59 @@
+"""The rows of one forward, dealt out to the cores of a CPU.
+
+A forward on all cores at once meets at the end of every layer: with few rows a layer is over before the cores have met,
+and where another process holds one of them, all wait. Rows do not need each other, and have the same bits whatever is
+beside them (docs/adr/0008-equal-bits-in-any-batch.md), so each share of them goes its own way, and they meet once.
+See docs/adr/0028-rows-dealt-to-cores.md for what that gains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import accumulate, pairwise
+from typing import TypeVar
+
+import torch
+
+from guidance.models.invariance import SMALLEST_BATCH
+
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
+
+
+class Cores:
+    """Threads that compute shares side by side, as many as torch may use in the thread that asks."""
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+
+    def shared(self, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row]) -> list[Answer]:
+        """`compute(rows)`, share by share, in the order of the rows. Raises the first error, once every share is over.
+
+        Too few rows for two shares are computed where they are asked for, by all cores.
+        """
+        cores = torch.get_num_threads()
+        parts = shares(len(rows), cores)
+        if len(parts) < 2:
+            return compute(rows)
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(cores, "core")
+        futures = [self._threads.submit(_on, cores // len(parts), compute, rows[start:end]) for start, end in parts]
+        wait(futures)
+        torch.set_num_threads(cores)  # new threads begin with what was set last, in whichever thread
+        return [answer for future in futures for answer in future.result()]
+
+
+def shares(rows: int, cores: int) -> list[tuple[int, int]]:
+    """Where each share begins and ends: as many as there are cores, as even as can be, none smaller than a batch."""
+    parts = max(1, min(cores, rows // SMALLEST_BATCH))
+    sizes = (rows // parts + (part < rows % parts) for part in range(parts))
+    return list(pairwise(accumulate(sizes, initial=0)))
+
+
+def _on(cores: int, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row]) -> list[Answer]:
+    """Compute in this thread, and in as many as it may ask for help."""
+    if torch.get_num_threads() != cores:
+        torch.set_num_threads(cores)
+    return compute(rows)
+

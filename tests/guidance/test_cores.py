@@ -1,0 +1,58 @@
+"""Rows dealt to cores: shares, order, errors, and the same bits as one forward of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis.strategies import integers
+
+from guidance.models.cores import Cores, shares
+from guidance.models.invariance import SMALLEST_BATCH
+
+
+@pytest.fixture
+def two_cores() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@given(rows=integers(1, 64), cores=integers(1, 16))
+def test_shares_are_even_none_is_smaller_than_a_batch_and_no_row_is_left_out(rows: int, cores: int) -> None:
+    parts = shares(rows, cores)
+    sizes = [end - start for start, end in parts]
+    assert [row for start, end in parts for row in range(start, end)] == list(range(rows))
+    assert max(sizes) - min(sizes) <= 1 and len(parts) == max(1, min(cores, rows // SMALLEST_BATCH))
+    assert min(sizes) >= min(rows, SMALLEST_BATCH)
+
+
+def test_answers_come_in_the_order_of_the_rows(two_cores: None) -> None:
+    assert Cores().shared(lambda rows: [10 * row for row in rows], range(5)) == [0, 10, 20, 30, 40]
+
+
+def test_every_share_has_its_own_part_of_the_cores(two_cores: None) -> None:
+    def asked(rows: Sequence[int]) -> list[int]:
+        return [torch.get_num_threads()] * len(rows)
+
+    cores = Cores()
+    assert cores.shared(asked, range(2)) == [2, 2]
+    assert cores.shared(asked, range(4)) == [1, 1, 1, 1]
+    assert torch.get_num_threads() == 2
+
+
+def test_an_error_is_raised_when_every_share_is_over(two_cores: None) -> None:
+    over = []
+
+    def compute(rows: Sequence[int]) -> list[int]:
+        if 0 in rows:
+            raise ValueError("row 0")
+        over.append(tuple(rows))
+        return list(rows)
+
+    with pytest.raises(ValueError, match="row 0"):
+        Cores().shared(compute, range(4))
+    assert over == [(2, 3)]
