@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -61,6 +62,14 @@ class Failure(BaseModel):
     retryable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What waits: generations, and the network evaluations planned for them."""
+
+    generations: int
+    evaluations: int
+
+
 class Record(BaseModel):
     """A generation as its Redis hash holds it. Times are UTC, by the clock of Redis."""
 
@@ -111,6 +120,8 @@ class Record(BaseModel):
     """Number of the last event."""
     position: int | None = None
     """How many waited before it for the same workers, when it was read; None where it did not wait."""
+    load: Load | None = None
+    """What waited in all then; None where it had ended."""
 
     @property
     def terminal(self) -> bool:
@@ -136,9 +147,10 @@ class Record(BaseModel):
         return _between(self.started_at, self.finished_at)
 
     @classmethod
-    def from_hash(cls, fields: Mapping[bytes, bytes], position: int | None = None) -> Record:
-        """Read what `HGETALL` answered. Its place in line is kept elsewhere."""
-        values: dict[str, Any] = {"position": position}
+    def from_hash(cls, fields: Mapping[bytes, bytes], position: int | None = None, load: Load | None = None) -> Record:
+        """Read what `HGETALL` answered. Its place in line, and what else waits, are kept elsewhere."""
+        over = fields.get(b"status", b"").decode() in TERMINAL
+        values: dict[str, Any] = {"position": position, "load": None if over else load}
         for key, raw in fields.items():
             name, text = key.decode(), raw.decode()
             if name in cls.model_fields:

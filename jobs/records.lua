@@ -1,9 +1,10 @@
 -- Generations as they stand, each with its place in line; or comparisons, each with its generations. Changes nothing.
 --
--- KEYS  generation prefix, waiting prefix, comparison prefix
+-- KEYS  generation prefix, waiting prefix, comparison prefix, load
 -- ARGV  "generations" or "comparisons", then their ids
--- Returns for each id: of a generation its fields, and how many wait before it for the same workers; of a comparison
--- its fields, and its generations. Fields are names and values in turn, none where there is no such record.
+-- Returns how many generations wait and of how many evaluations; then for each id: of a generation its fields, and how
+-- many wait before it for the same workers; of a comparison its fields, and its generations. Fields are names and values
+-- in turn, none where there is no such record.
 
 local function generation(id)
   local key = KEYS[1] .. ':' .. id
@@ -22,8 +23,9 @@ local function comparison(id)
 end
 
 local read = { generations = generation, comparisons = comparison }
-local found = {}
+local load = redis.call('HMGET', KEYS[4], 'generations', 'evaluations')
+local found = { { tonumber(load[1] or '0'), tonumber(load[2] or '0') } }
 for place = 2, #ARGV do
-  found[place - 1] = read[ARGV[1]](ARGV[place])
+  found[place] = read[ARGV[1]](ARGV[place])
 end
 return found

@@ -10,10 +10,10 @@ import redis
 from redis.commands.core import Script
 
 from jobs import keys
-from jobs.record import Record
+from jobs.record import Load, Record
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
-KEYS = [keys.GENERATION, keys.WAITING, keys.COMPARISON]
+KEYS = [keys.GENERATION, keys.WAITING, keys.COMPARISON, keys.LOAD]
 """Of the script, in its order."""
 
 Fields = Mapping[bytes, bytes]
@@ -26,19 +26,23 @@ class Records:
         self._script: Script = connection.register_script(SCRIPT)
 
     def generations(self, ids: Sequence[str]) -> list[Record | None]:
-        return [_record(*one) for one in self._read("generations", ids)]
+        load, found = self._read("generations", ids)
+        return _records(found, load)
 
     def comparisons(self, ids: Sequence[str]) -> list[tuple[Fields, list[Record | None]] | None]:
         """The fields of each, and its generations."""
-        found = self._read("comparisons", ids)
-        return [(_fields(said), [_record(*one) for one in records]) if said else None for said, records in found]
+        load, found = self._read("comparisons", ids)
+        return [(_fields(said), _records(generations, load)) if said else None for said, generations in found]
 
-    def _read(self, kind: str, ids: Sequence[str]) -> list[Any]:
-        return cast(list[Any], self._script(keys=KEYS, args=[kind, *ids])) if ids else []
+    def _read(self, kind: str, ids: Sequence[str]) -> tuple[Load, list[Any]]:
+        if not ids:
+            return Load(0, 0), []
+        load, *found = cast(list[Any], self._script(keys=KEYS, args=[kind, *ids]))
+        return Load(*load), found
 
 
-def _record(said: Sequence[bytes], position: int | None) -> Record | None:
-    return Record.from_hash(_fields(said), position) if said else None
+def _records(found: Sequence[tuple[Sequence[bytes], int | None]], load: Load) -> list[Record | None]:
+    return [Record.from_hash(_fields(said), position, load) if said else None for said, position in found]
 
 
 def _fields(said: Sequence[bytes]) -> Fields:

@@ -16,7 +16,7 @@ from jobs.attempt import Attempt, new_token
 from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
 from jobs.order import ANYONE, Order, Parent, Repeated, Terms, insist_on_done
-from jobs.record import TERMINAL, Failure, Record, Status, as_time
+from jobs.record import TERMINAL, Failure, Load, Record, Status, as_time
 from jobs.records import Records
 from jobs.reports import Reports
 from jobs.request import GenerationRequest
@@ -32,14 +32,6 @@ class Page:
 
     records: list[Record]
     next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What waits: generations, and the network evaluations planned for them."""
-
-    generations: int
-    evaluations: int
 
 
 class JobStore(Reports):
@@ -87,10 +79,10 @@ class JobStore(Reports):
         insist_on_done(answer)
         if len(answer) == 1:  # it was sent twice, and had been done the first time
             return [record for record in self._records.generations(ids) if record]
-        _, created_at, deadline_at, *positions = answer
+        _, created_at, deadline_at, load, *positions = answer
         times = {"created_at": as_time(created_at), "deadline_at": as_time(deadline_at) if deadline_at else None}
         return [
-            order.record(id, tenant=terms.tenant, position=position, **times, **origin)
+            order.record(id, tenant=terms.tenant, position=position, load=Load(*load), **times, **origin)
             for id, order, position in zip(ids, orders, positions, strict=True)
         ]
 

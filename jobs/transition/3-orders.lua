@@ -50,7 +50,7 @@ local function accept(fields)
 end
 
 -- All of options.orders, and the record of what they were ordered as, or none: 2 when the idempotency key was used
--- before, else as declined. Answers when they were accepted, when their time is over, and the place of each in line.
+-- before, else as declined. Answers when they were accepted, when their time is over, what waits, and each one's place.
 function operations.create()
   if status then  -- sent twice, because the first answer got lost
     return DONE
@@ -88,7 +88,9 @@ function operations.create()
   for _, old in ipairs(options.indexes) do  -- whose records must have expired: the indexes stay bounded
     redis.call('ZREMRANGEBYLEX', old, '-', '(' .. options.oldest)
   end
-  local answer = { 1, stamp(now), options.cancel_after and stamp(now + options.cancel_after) or '' }
+  local known = redis.call('HMGET', load, 'generations', 'evaluations')
+  local all = { tonumber(known[1]), tonumber(known[2]) }
+  local answer = { 1, stamp(now), options.cancel_after and stamp(now + options.cancel_after) or '', all }
   for _, order in ipairs(options.orders) do
     answer[#answer + 1] = redis.call('ZRANK', KEYS[5] .. ':' .. order.crew, order.id)
   end

@@ -13,9 +13,9 @@ from jobs import keys, queue
 from jobs.attempt import Attempt
 from jobs.leases import Leases
 from jobs.order import PRIORITIES, Once, Order, QueueFull, Repeated, Terms, TooManyActive
-from jobs.record import Status
+from jobs.record import Load, Status
 from jobs.settings import Settings
-from jobs.store import JobStore, Load
+from jobs.store import JobStore
 from tests.jobs.requests import a_request
 
 MODELS = ["shapes"]

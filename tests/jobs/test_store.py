@@ -14,8 +14,8 @@ from jobs.correlation import Correlation, correlated
 from jobs.events import read_events
 from jobs.ids import new_id
 from jobs.order import Order, Terms
-from jobs.record import Failure, Status, StoredImage, Usage
-from jobs.store import JobStore, Load
+from jobs.record import Failure, Load, Status, StoredImage, Usage
+from jobs.store import JobStore
 from tests.jobs.requests import a_request
 
 IMAGE = StoredImage(index=0, seed=7, sha256="00", width=64, height=64)
