@@ -50,7 +50,7 @@ $(AUDIT)/installed: Makefile
 	@$(AUDIT)/bin/pip install --quiet --progress-bar off pip-audit==$(PIP_AUDIT)
 	@touch $@
 
-bench: install   ## throughput and latency against stock diffusers, as ratios
+bench: install   ## throughput, latency, fairness, exactness: ratios within one run, in one report, about 25 minutes
 	$(BIN)/python -m benchmarks $(ARGS)
 
 train: install   ## the demo model, from nothing; resumable

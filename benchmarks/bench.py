@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from rich.progress import Progress
@@ -20,6 +21,8 @@ from jobs.request import GenerationRequest as Request
 from jobs.settings import Settings
 from workers.loading import SHIPPED, ModelError, load, pick_device, pick_dtype
 
+WARM_UP_STEPS = 2
+N = TypeVar("N", bound=Hashable)
 Way = Callable[[int], object]
 """One way of doing something, told the number of the repetition; 0 is the warm-up."""
 
@@ -73,20 +76,32 @@ class Bench:
         """Loaded apart from ours, which changes its copy's memory format and layers."""
         return Stock(self.path, self.device, self.dtype)
 
-    def batches(self, workload: Workload, steps: int = 2) -> list[list[Request]]:
-        """The workload once for each repetition and the warm-up; `steps` caps the steps where it must be quick."""
-        capped = steps if self.quick else None
-        return [requests(workload, self.model.info, self._numbers, capped) for _ in range(self.repetitions + 1)]
+    def batches(self, workload: Workload) -> list[list[Request]]:
+        """The workload once for the warm-up, in two steps, and once for each repetition; two where it must be quick."""
+        steps = WARM_UP_STEPS if self.quick else None
+        warm_up = self.drawn(workload, WARM_UP_STEPS)
+        return [warm_up, *(self.drawn(workload, steps) for _ in range(self.repetitions))]
+
+    def drawn(self, workload: Workload, steps: int | None = None) -> list[Request]:
+        """The workload with prompts that no one had before; `steps` caps the steps of each."""
+        return requests(workload, self.model.info, self._numbers, steps)
+
+    def rounds(self, label: str) -> Iterator[int]:
+        """The repetitions by number, from 1, each in company of its own: there is no warm-up among them."""
+        bar = self.progress.add_task(label, total=self.repetitions)
+        for repetition in range(1, self.repetitions + 1):
+            yield repetition
+            self.progress.advance(bar)
 
     def few(self, count: int, quick: int) -> int:
         """`count`, or `quick` where only the plumbing is proved."""
         return min(count, quick) if self.quick else count
 
-    def times(self, label: str, ways: Mapping[str, Way], repetitions: int | None = None) -> dict[str, list[float]]:
+    def times(self, label: str, ways: Mapping[N, Way], repetitions: int | None = None) -> dict[N, list[float]]:
         """Seconds of each way: all once to warm up, then A B A B ... so that both meet the same disturbances."""
         count = repetitions or self.repetitions
         bar = self.progress.add_task(label, total=(count + 1) * len(ways))
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        seconds: dict[N, list[float]] = {name: [] for name in ways}
         for repetition in range(count + 1):
             for name, way in ways.items():
                 spent = self._time(way, repetition)

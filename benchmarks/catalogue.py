@@ -5,7 +5,22 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-NAMES = ("throughput", "single", "busy", "service", "gateway", "exactness", "batching")
+NAMES = (
+    "throughput",
+    "single",
+    "sharing",
+    "heterogeneity",
+    "joining",
+    "fairness",
+    "canceling",
+    "diagnostics",
+    "busy",
+    "service",
+    "gateway",
+    "scale_out",
+    "exactness",
+    "batching",
+)
 """In the order in which they run."""
 
 

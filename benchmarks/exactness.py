@@ -16,6 +16,7 @@ from benchmarks.figure import Figure, Goal, Section, Table
 from benchmarks.specs import random_request
 from guidance.models.base import Model, to_bytes
 from guidance.protocol import drive
+from guidance.registry import UNIONS, members
 from guidance.trajectory import Trajectory
 from jobs.request import GenerationRequest
 from workers.encoder import Encoder
@@ -62,13 +63,10 @@ def _groups(requests: list[GenerationRequest], random: Random) -> list[list[Gene
 def _section(requests: list[GenerationRequest], differences: list[Pixels]) -> Section:
     differing = [int(np.count_nonzero(difference)) for difference in differences]
     largest = max(int(difference.max()) for difference in differences)
+    compared = sum(difference.size for difference in differences)
+    said = f"bytes that differ of {compared:,}, {len(requests)} random specs, in a batch against alone"
     figures = [
-        Figure(
-            f"bytes that differ, {len(requests)} random specs, in a batch against alone",
-            [sum(differing)],
-            "bytes",
-            NONE,
-        ),
+        Figure(said, [sum(differing)], "bytes", NONE, id="R8"),
         Figure("largest difference of a byte", [largest], "of 255", NONE),
     ]
     rows = [
@@ -76,5 +74,19 @@ def _section(requests: list[GenerationRequest], differences: list[Pixels]) -> Se
         for request, count in zip(requests, differing, strict=True)
         if count
     ]
-    tables = [Table("Images that differ", ("guidance", "sampler", "bytes"), rows)] if rows else []
-    return Section(figures, tables)
+    drawn = Table("What the specs have drawn", ("stage", "methods", "of"), _coverage(requests))
+    wrong = [Table("Images that differ", ("guidance", "sampler", "bytes"), rows)] if rows else []
+    return Section(figures, [drawn, *wrong])
+
+
+def _coverage(requests: list[GenerationRequest]) -> list[tuple[str, int, int]]:
+    """How many methods of each stage were asked for, and how many there are."""
+    seen = {stage: {method for request in requests for method in _types(request, stage)} for stage in UNIONS}
+    return [(stage, len(found), len(members(stage))) for stage, found in seen.items()]
+
+
+def _types(request: GenerationRequest, stage: str) -> list[str]:
+    if stage == "loss":
+        return [loss.type for energy in request.guidance.energy for loss in getattr(energy, "losses", ())]
+    part = request.sampler if stage == "sampler" else getattr(request.guidance, stage)
+    return [method.type for method in (part if isinstance(part, list) else [part]) if method]

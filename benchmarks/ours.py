@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from guidance.models.stable_diffusion import StableDiffusion
+from benchmarks.watched import Watched
+from guidance.models.base import Model
 from guidance.noise import Level
 from guidance.protocol import Branch
 from jobs.request import GenerationRequest
 from workers.engine import Engine
-from workers.task import Outcome, Task
+from workers.task import Outcome
 
 
 class Ours:
     """Requests through one engine, submitted all at once."""
 
-    def __init__(self, model: StableDiffusion, max_batch_rows: int) -> None:
+    def __init__(self, model: Model, max_batch_rows: int) -> None:
         self.model = model
         self.engine = Engine({model.info.id: model}, max_batch_rows)
         self._thread = self.engine.start()
 
     def run(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
         """Pixels of every request; raises when one did not succeed."""
-        tasks = [Task(str(place), request) for place, request in enumerate(requests)]
-        for task in tasks:
-            self.engine.submit(task)
-        return [_ended(task) for task in tasks]
+        watched = [self.submitted(request) for request in requests]
+        return [one.succeeded() for one in watched]
+
+    def run_in_turn(self, groups: Sequence[Sequence[GenerationRequest]]) -> list[Outcome]:
+        """One group after another."""
+        return [outcome for group in groups for outcome in self.run(group)]
+
+    def submitted(self, request: GenerationRequest) -> Watched:
+        watched = Watched(request)
+        watched.submit(self.engine)
+        return watched
+
+    @contextmanager
+    def company(self, requests: Sequence[GenerationRequest]) -> Iterator[list[Watched]]:
+        """Requests that run meanwhile, each past its second step; canceled on the way out. Raises where one ended."""
+        others = [self.submitted(request) for request in requests]
+        try:
+            for one in others:
+                one.reached(2)  # by then it is known how long one takes
+            yield others
+            if not all(one.running for one in others):
+                raise RuntimeError("the company ended before what was measured in it: it needs more steps")
+        finally:
+            for one in others:
+                one.cancel()
+            for one in others:
+                one.outcome()
+
+    @property
+    def forwards(self) -> Counter[int]:
+        """Forwards so far, by their number of rows."""
+        return Counter(self.engine.batcher.totals.by_rows)
 
     def branches(self, rows: int) -> list[Branch]:
         """`rows` evaluations at one level in the middle, of a sample that is noise."""
@@ -44,11 +75,3 @@ class Ours:
     def close(self) -> None:
         self.engine.stop()
         self._thread.join()
-
-
-def _ended(task: Task) -> Outcome:
-    while not isinstance(update := task.updates.get(), Outcome):
-        pass
-    if update.status != "succeeded":
-        raise RuntimeError(f"{task.request.guidance}: {update.status}, {update.reason}, {update.detail}")
-    return update

@@ -20,7 +20,7 @@ from guidance.samplers import Sampler
 from guidance.stage import Stage
 from jobs.request import GenerationRequest, RequestProblems, resolve
 
-STEPS = (3, 8)
+STEPS = (2, 5)
 
 
 def _blocks() -> str:
@@ -92,13 +92,17 @@ def random_request(random: Random, info: ModelInfo, steps: tuple[int, int] = STE
 
 
 def _body(random: Random, info: ModelInfo, steps: tuple[int, int]) -> Body:
-    combiner = random.choice([method for method in members("combiner") if issubclass(method, Combiner)])
+    reuses = [method for method in members("reuse") if issubclass(method, Reuse)]
+    reuse = random.choice(reuses) if random.random() < 0.3 else None  # first: not every combiner fits
+    fitting = None if reuse is None else reuse.combiners
+    combiners = [method for method in members("combiner") if issubclass(method, Combiner)]
+    combiner = random.choice([method for method in combiners if fitting is None or method.type_name() in fitting])
     sampler = _sampler(random, steps, combiner)
     body: Body = {
         "model": info.id,
         "seed": random.randrange(2**32),
         "sampler": sampler,
-        "guidance": _guidance(random, sampler["steps"], combiner),
+        "guidance": _guidance(random, sampler["steps"], combiner) | ({"reuse": _drawn(random, reuse)} if reuse else {}),
         "diagnostics": random.choice(["off", "summary", "full"]),
     }
     if info.condition == "label":
@@ -124,12 +128,8 @@ def _guidance(random: Random, steps: int, combiner: type[Combiner]) -> Body:
         kinds = members(stage)
         chosen = random.sample(kinds, random.randint(0, min(2, len(kinds))))
         guidance[stage] = [_drawn(random, method) for method in chosen]
-    reuses = [method for method in members("reuse") if issubclass(method, Reuse)]
-    fitting = [method for method in reuses if method.combiners is None or combiner.type_name() in method.combiners]
     if random.random() < 0.2:
         guidance["travel"] = _drawn(random, random.choice(members("travel")))
-    if random.random() < 0.3:
-        guidance["reuse"] = _drawn(random, random.choice(fitting))
     return guidance
 
 

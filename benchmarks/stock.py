@@ -19,6 +19,30 @@ WEIGHT = 5.0
 """guidance_scale where a request's schedule has no one weight: any above 1 costs the same two evaluations a step."""
 
 
+class Interval:
+    """CFG switched on and off at the ends of steps, as diffusers' documentation does it: `callback_on_step_end`.
+
+    The first step is guided in any case: before it there is no callback, and the prompts are encoded for both rows.
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        self.weights = weights
+        self._both: Tensor | None = None
+
+    @property
+    def evaluations(self) -> int:
+        return 2 + sum(1 if weight == 1 else 2 for weight in self.weights[1:])
+
+    def __call__(self, pipeline: Any, step: int, t: Any, given: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self._both is None:
+            self._both = given["prompt_embeds"]
+        if step + 1 == len(self.weights):
+            return given
+        weight = self.weights[step + 1]
+        pipeline._guidance_scale = weight  # CFG is on where it is above 1
+        return {"prompt_embeds": self._both[1:] if weight == 1 else self._both}
+
+
 class Stock:
     """The same folder, device, dtype and solvers; no safety checker, progress bar, channels_last or compiling."""
 
@@ -41,8 +65,17 @@ class Stock:
         """Requests that differ in prompt and seed alone, in one call with a list of prompts."""
         return [self._run(requests[0].sampler, requests)]
 
-    def _run(self, sampler: AnySampler, requests: Sequence[GenerationRequest]) -> Any:
-        self.pipeline.scheduler = self._scheduler(sampler)
+    def run_in_intervals(self, requests: Sequence[GenerationRequest]) -> list[Any]:
+        """As `run`, with CFG switched off by hand where a request's schedule is 1: see `Interval`."""
+        return [self._run(request.sampler, [request], self.interval(request)) for request in requests]
+
+    def interval(self, request: GenerationRequest) -> Interval:
+        sampler, schedule = request.sampler, request.guidance.schedule
+        levels = sampler.levels(self._noise)
+        return Interval([schedule.at(step, sampler.steps, level.ratio) or 1.0 for step, level in enumerate(levels)])
+
+    def _run(self, sampler: AnySampler, requests: Sequence[GenerationRequest], interval: Interval | None = None) -> Any:
+        self.pipeline.scheduler = self._scheduler(sampler.model_copy(update={"steps": 1}))
         return self.pipeline(
             [request.prompt for request in requests],
             height=requests[0].height,
@@ -51,10 +84,12 @@ class Stock:
             guidance_scale=getattr(requests[0].guidance.schedule, "weight", WEIGHT),
             eta=sampler.eta if isinstance(sampler, DDIM) else 0.0,
             generator=[torch.Generator().manual_seed(request.seed or 0) for request in requests],
+            callback_on_step_end=interval,
+            callback_on_step_end_tensor_inputs=["prompt_embeds"],
         ).images
 
     def _new_scheduler(self, sampler: AnySampler) -> Any:
-        """Made once per solver and spacing, outside the clock after the warm-up."""
+        """Made once per solver and spacing, whatever the steps: outside the clock after the warm-up."""
         cls = getattr(diffusers, sampler.solver)
         return cls.from_config(self._config, **sampler.scheduler_options(self._noise))
 

@@ -1,4 +1,4 @@
-"""The requests that are timed: eight unlike ones, eight of plain CFG, eight alike."""
+"""The requests that are timed, by name and body."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ CAPTIONS = [f"{size} {colour} {thing}{ground}" for ground, thing, colour, size i
 
 def _cfg(weight: float) -> Body:
     return {"schedule": {"type": "constant", "weight": weight}}
+
+
+APG: Body = {"schedule": {"type": "clamp_linear", "weight": 5, "floor": 2}, "combiner": {"type": "apg"}}
 
 
 def _sampler(type: str, steps: int) -> Body:
@@ -64,12 +67,51 @@ PLAIN: Workload = [
 ]
 """The same solvers and steps under plain CFG of eight weights: equal evaluations on both sides."""
 
-ALIKE: Workload = [("cfg 5, ddim 30", {"guidance": _cfg(5), "sampler": _sampler("ddim", 30)})] * 8
-"""One spec, eight prompts and seeds."""
+
+def _alike(count: int, type: str, steps: int) -> Workload:
+    """One plain CFG spec, `count` prompts and seeds."""
+    return [(f"cfg 5, {type} {steps}", {"guidance": _cfg(5), "sampler": _sampler(type, steps)})] * count
 
 
-ALONE: Workload = ALIKE[:1]
-"""One request."""
+ALIKE = _alike(8, "ddim", 30)
+ALONE = _alike(1, "ddim", 30)
+
+UNLIKE: Workload = [
+    *MIXED[:5],
+    ("apg growing to 10, lms 22", {"guidance": APG, "sampler": _sampler("lms", 22)}),
+    *MIXED[6:],
+]
+"""Eight methods, five solvers, 20 to 30 steps; two evaluations in each of 200 steps, as in `EVEN`."""
+
+EVEN = _alike(8, "ddim", 25)
+"""As many evaluations as `UNLIKE`, in one spec."""
+
+
+def _interval(type: str, steps: int, weight: float, high: float, **more: Any) -> Body:
+    schedule = {"type": "interval", "weight": weight, "sigma_low": 0.3, "sigma_high": high}
+    return {"guidance": {"schedule": schedule} | more, "sampler": _sampler(type, steps)}
+
+
+ADAPTIVE = {"type": "adaptive", "threshold": 0.9995}
+"""At the published 0.991 guidance would end with its first step on `shapes`; at this it lasts for some."""
+
+SPARING: Workload = [
+    ("cfg in an interval, ddim 30", _interval("ddim", 30, 5, 5)),
+    ("cfg in an interval, euler 25", _interval("euler", 25, 4, 5)),
+    ("cfg in an interval, dpmpp_2m 20", _interval("dpmpp_2m", 20, 7.5, 5)),
+    ("apg in an interval, unipc 20", _interval("unipc", 20, 5, 5, combiner={"type": "apg"})),
+    ("interval and adaptive, ddim 25", _interval("ddim", 25, 7.5, 2, reuse=ADAPTIVE)),
+    ("interval and adaptive, dpmpp_2m 25", _interval("dpmpp_2m", 25, 5, 2, reuse=ADAPTIVE)),
+    ("interval and adaptive, euler 30", _interval("euler", 30, 4, 2, reuse=ADAPTIVE)),
+    ("interval and adaptive, unipc 28", _interval("unipc", 28, 6, 2, reuse=ADAPTIVE)),
+]
+"""Eight requests whose guidance spares evaluations: all in an interval, half of them adaptive too."""
+
+TWENTY = _alike(1, "ddim", 20)
+TEN = _alike(1, "ddim", 10)
+SHORT = _alike(1, "ddim", 4)
+LONG = _alike(1, "ddim", 250)
+"""What stays in an engine while others come and go."""
 
 
 def requests(workload: Workload, info: ModelInfo, numbers: Iterator[int], steps: int | None = None) -> list[Request]:

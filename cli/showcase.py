@@ -114,11 +114,12 @@ def slug(text: str) -> str:
 
 
 @contextmanager
-def started_service(model: str, log: Path) -> Iterator[str]:
+def started_service(model: str, log: Path, *, workers: int = 1) -> Iterator[str]:
     """`guidepost up` on a free port with data of its own; ended, data and all, on the way out."""
     with tempfile.TemporaryDirectory(prefix="guidepost-demo-") as data, log.open("w") as lines:
-        typer.echo(f"Starting Redis, the gateway and a worker (their lines: {log}).")
-        argv = [sys.executable, "-m", "cli", "up", "--port", "0", "--data-dir", data]
+        crew = "a worker" if workers == 1 else f"{workers} workers"
+        typer.echo(f"Starting Redis, the gateway and {crew} (their lines: {log}).")
+        argv = [sys.executable, "-m", "cli", "up", "--port", "0", "--data-dir", data, "--workers", str(workers)]
         env = {**os.environ, "GUIDEPOST_MODELS": model, "GUIDEPOST_REDIS_URL": "", "GUIDEPOST_HOST": "127.0.0.1"}
         process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=lines, text=True, process_group=0)
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.request import GenerationRequest, resolve
 from jobs.settings import Settings
+from workers.allocator import keep_memory
 from workers.delivery import Encoded, document, drawn, encoded
 from workers.drawing import Sheet
 from workers.engine import Engine
@@ -41,6 +42,7 @@ def generate(
     sampling fails.
     """
     settings = settings or Settings()
+    keep_memory()
     sources = named(settings.models) | {"gaussians": "gaussians"}
     asked = [request.model, *request.guidance.companions]
     for id in asked:

@@ -23,6 +23,27 @@ def test_the_quartiles_hold_the_middle_half() -> None:
     assert Figure("one", [7]).quartiles == (7, 7)
 
 
+def test_a_wait_is_held_against_its_goal_by_its_longest() -> None:
+    waits = [1.0] * 98 + [9.0, 9.0]
+    assert not Figure("wait", waits, goal=Goal(2, at_most=True), quantile=0.99).met
+    assert Figure("wait", waits, goal=Goal(2, at_most=True)).met
+    assert Figure("wait", waits, quantile=0.99).statistic == "p99"
+
+
+def test_the_interval_holds_the_median_and_narrows_with_more_values() -> None:
+    few, many = (Figure("noisy", [1.0, 2.0, 3.0, 4.0, 5.0] * times) for times in (2, 40))
+    assert few.interval and many.interval
+    assert few.interval[0] <= many.interval[0] <= 3 <= many.interval[1] <= few.interval[1]
+    assert many.interval != few.interval
+    assert Figure("three", [1, 2, 3]).interval is None
+
+
+def test_less_is_better_where_the_goal_is_a_most() -> None:
+    assert Figure("wait", [1], goal=Goal(2, at_most=True)).less_is_better
+    assert not Figure("speed", [1], goal=Goal(2)).less_is_better
+    assert Figure("wait", [1], less=True).less_is_better
+
+
 def test_ratios_pair_what_was_measured_in_turn() -> None:
     assert ratios([2, 9], [1, 3]) == [2, 3]
     with pytest.raises(ValueError):

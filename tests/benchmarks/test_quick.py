@@ -11,7 +11,8 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.catalogue import NAMES
 
-IN_PROCESS = [name for name in NAMES if name != "service"]
+SERVED = ["service", "gateway", "scale_out"]
+IN_PROCESS = [name for name in NAMES if name not in SERVED]
 
 
 def report(folder: Path, output: Path, *names: str) -> dict[str, Any]:
@@ -41,10 +42,18 @@ def test_every_chosen_benchmark_has_figures(document: dict[str, Any]) -> None:
     assert all(section["figures"] for section in document["benchmarks"].values())
 
 
-def test_every_figure_has_its_repetitions_and_their_spread(document: dict[str, Any]) -> None:
+def answered(document: dict[str, Any]) -> set[str]:
+    return {figure["id"] for figure in document["summary"]}
+
+
+def test_the_summary_answers_every_question_that_needs_no_service(document: dict[str, Any]) -> None:
+    assert answered(document) >= {"R1", "R2", "R3", "R5", "R6", "R7", "R8", "R9", "R10"}
+
+
+def test_every_figure_has_its_spread(document: dict[str, Any]) -> None:
     for figure in figures(document):
         assert figure["min"] <= figure["quartiles"][0] <= figure["median"] <= figure["quartiles"][1] <= figure["max"]
-        assert len(figure["values"]) == (2 if figure["unit"] == "x" else 1)
+        assert figure["min"] <= figure["result"] <= figure["max"]
 
 
 def test_ratios_are_positive(document: dict[str, Any]) -> None:
@@ -64,9 +73,20 @@ def test_no_byte_differs(document: dict[str, Any]) -> None:
 @pytest.mark.redis
 def test_the_service_is_measured_end_to_end(folder: Path, tmp_path: Path) -> None:
     measured = report(folder, tmp_path, "service")
-    added, ratio = measured["benchmarks"]["service"]["figures"]
-    assert (added["unit"], ratio["unit"]) == ("ms", "x")
+    assert answered(measured) == {"R4", "R9"}
+    share, added, trivial, _ = measured["benchmarks"]["service"]["figures"]
+    assert (share["unit"], added["unit"], trivial["unit"]) == ("x", "ms", "ms")
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.json", "report.png", "service.log"}
+
+
+@pytest.mark.slow
+@pytest.mark.redis
+def test_the_gateway_is_measured_beside_a_bare_one(folder: Path, tmp_path: Path) -> None:
+    section = report(folder, tmp_path, "gateway")["benchmarks"]["gateway"]
+    creates, new, polls, *trips = section["figures"]
+    assert {figure["unit"] for figure in (creates, new, polls)} == {"x"}
+    assert len(trips) == 2
+    assert len(section["tables"]) == 4
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,11 @@ def drawn(info: ModelInfo, count: int) -> list[GenerationRequest]:
     return [random_request(random, info) for _ in range(count)]
 
 
+@pytest.fixture(scope="module")
+def as_many_as_are_compared() -> list[GenerationRequest]:
+    return drawn(TEXT, 500)
+
+
 @pytest.mark.parametrize("info", [TEXT, Gaussians.pictures().info], ids=lambda info: info.id)
 def test_every_request_can_be_run(info: ModelInfo) -> None:
     for request in drawn(info, 100):
@@ -55,8 +60,8 @@ def asked(request: GenerationRequest, stage: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("stage", UNIONS)
-def test_every_method_is_drawn(stage: str) -> None:
+def test_every_method_is_drawn(stage: str, as_many_as_are_compared: list[GenerationRequest]) -> None:
     found: set[str] = set()
-    for request in drawn(TEXT, 600):
+    for request in as_many_as_are_compared:
         found |= {method.type for method in asked(request, stage)}
     assert found == {method.type_name() for method in members(stage)}

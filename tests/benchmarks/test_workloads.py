@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from benchmarks.workloads import ALIKE, CAPTIONS, MIXED, PLAIN, requests
+from benchmarks.workloads import ALIKE, CAPTIONS, EVEN, MIXED, PLAIN, SPARING, UNLIKE, Workload, requests
 from guidance.models.gaussians import Gaussians
 from guidance.plan import plan
 from tests.benchmarks.test_specs import TEXT
@@ -37,6 +37,25 @@ def test_plain_requests_take_two_evaluations_a_step_on_both_sides() -> None:
 def test_alike_requests_differ_in_prompt_and_seed_alone() -> None:
     drawn = requests(ALIKE, TEXT, itertools.count())
     assert len({request.model_copy(update={"prompt": "", "seed": 0}).model_dump_json() for request in drawn}) == 1
+
+
+def evaluations(workload: Workload) -> list[int]:
+    drawn = requests(workload, TEXT, itertools.count())
+    return [plan(request.guidance, request.sampler, TEXT).nfe for request in drawn]
+
+
+def test_unlike_requests_take_exactly_as_many_evaluations_as_even_ones() -> None:
+    assert sum(evaluations(UNLIKE)) == sum(evaluations(EVEN)) == 400
+    unlike = requests(UNLIKE, TEXT, itertools.count())
+    assert len({request.guidance.model_dump_json() for request in unlike}) == 8
+    assert len({request.sampler.type for request in unlike}) == 5
+
+
+def test_sparing_requests_are_in_an_interval_and_half_of_them_adaptive() -> None:
+    drawn = requests(SPARING, TEXT, itertools.count())
+    for request, nfe in zip(drawn, evaluations(SPARING), strict=True):
+        assert request.sampler.steps < nfe < 2 * request.sampler.steps
+    assert [request.guidance.reuse is not None for request in drawn] == [False] * 4 + [True] * 4
 
 
 def test_steps_are_capped() -> None:
