@@ -19,6 +19,7 @@ NAMES = (
     "gateway",
     "scale_out",
     "exactness",
+    "prediction",
     "batching",
 )
 """In the order in which they run."""

@@ -148,6 +148,12 @@ class GuidanceSpec(Asked):
         """Ids of the models that its stages ask beside the request's own, each once."""
         return list(dict.fromkeys(id for _, stage in self.stages() for id in stage.companions().values()))
 
+    @property
+    def deciders(self) -> str:
+        """Stages that decide on the way how much is evaluated, joined by +: then the plan is the most there can be."""
+        stages = [self.combiner, *([self.reuse] if self.reuse else [])]
+        return "+".join(stage.type for stage in stages if stage.data_dependent)
+
     @cached_property
     def needs(self) -> frozenset[str]:
         """Branches that the corrections and energies read."""

@@ -86,6 +86,8 @@ class Terms:
     """Seconds after which it ends wherever it stands: expired if it waits, canceled if it runs."""
     max_active: int | None = None
     """Generations that the tenant may have queued and running, these included."""
+    max_waiting: int | None = None
+    """Network evaluations that may wait, these included; None: as the settings say."""
     quota: int | None = None
     """Network evaluations that the tenant may have accepted in one day (UTC), these included."""
 

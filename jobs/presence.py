@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import redis
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from guidance.info import ModelInfo
 from jobs import keys
+from jobs.cost import Pace
 
 
 class WorkerInfo(BaseModel):
@@ -20,6 +22,12 @@ class WorkerInfo(BaseModel):
     models: tuple[ModelInfo, ...] = ()
     info: dict[str, Any] = Field(default_factory=dict)
     """Free-form: host, device, concurrency, ..."""
+    paces: tuple[Pace, ...] = ()
+    """How fast it is at what it has run, the latest first."""
+
+    def serves(self, crew: Collection[str]) -> bool:
+        """Whether it has all of these models."""
+        return set(crew) <= {model.id for model in self.models}
 
 
 class Presence:
@@ -30,9 +38,9 @@ class Presence:
         self.worker_id = worker_id
         self.ttl = ttl
 
-    def renew(self, models: list[ModelInfo], info: dict[str, Any] | None = None) -> None:
+    def renew(self, models: list[ModelInfo], info: dict[str, Any] | None = None, paces: Sequence[Pace] = ()) -> None:
         """Be present for another `ttl` seconds, serving `models`."""
-        worker = WorkerInfo(id=self.worker_id, models=tuple(models), info=info or {})
+        worker = WorkerInfo(id=self.worker_id, models=tuple(models), info=info or {}, paces=tuple(paces))
         with self.redis.pipeline(transaction=True) as pipeline:
             pipeline.set(keys.worker(self.worker_id), worker.model_dump_json(), px=int(self.ttl * 1000))
             pipeline.sadd(keys.WORKERS, self.worker_id)

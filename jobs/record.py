@@ -69,6 +69,11 @@ class Load:
     generations: int
     evaluations: int
 
+    @classmethod
+    def of(cls, found: Mapping[bytes, bytes]) -> Load:
+        """Read what `HGETALL` answered."""
+        return cls(int(found.get(b"generations", 0)), int(found.get(b"evaluations", 0)))
+
 
 class Record(BaseModel):
     """A generation as its Redis hash holds it. Times are UTC, by the clock of Redis."""
@@ -103,6 +108,11 @@ class Record(BaseModel):
     steps: int = 0
     nfe_done: int = 0
     nfe_total: int = 0
+    seconds_left: float | None = None
+    """Until its end, when its worker last told how far it is: if nothing joins it there."""
+    seconds_left_crowded: float | None = None
+    """The same if others take the places of those that end."""
+    told_at: datetime | None = None
     checkpoint: int | None = None
     """The attempt whose checkpoint is the latest, as long as there is one."""
     images: tuple[StoredImage, ...] = ()
@@ -167,7 +177,7 @@ def as_time(text: str | bytes) -> datetime:
     return datetime.fromtimestamp(float(text), UTC)
 
 
-TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at")
+TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at", "told_at")
 _READ: dict[str, Any] = {
     **dict.fromkeys(TIMES, as_time),
     **dict.fromkeys(("request", "images", "diagnostics", "usage", "error", "delivery"), json.loads),

@@ -20,14 +20,26 @@ class Reports:
     _step: Transitions
 
     def progress(
-        self, id: str, token: str, *, step: int, steps: int, nfe_done: int, nfe_total: int, **more: Any
+        self,
+        id: str,
+        token: str,
+        *,
+        step: int,
+        steps: int,
+        nfe_done: int,
+        nfe_total: int,
+        seconds_left: tuple[float, float] | None = None,
+        **more: Any,
     ) -> bool:
         """Note how far it is, with a `step` event that carries `more` too. False: stop, the attempt is over.
 
-        Events closer together than `step_event_seconds` are left out, except for the last step's.
+        `seconds_left` until its end: if nothing joins it at its worker, and if that stays as busy as it is. Events
+        closer together than `step_event_seconds` are left out, except for the last step's.
         """
         numbers = {"step": step, "steps": steps, "nfe_done": nfe_done, "nfe_total": nfe_total}
         fields = {name: str(number) for name, number in numbers.items()}
+        if seconds_left is not None:
+            fields |= dict(zip(("seconds_left", "seconds_left_crowded"), map(str, seconds_left), strict=True))
         data = json.dumps({**numbers, **more})
         return bool(self._step("progress", id, token, fields=fields, data=data, last=step >= steps)[0])
 

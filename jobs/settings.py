@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     max_queue_evaluations: int = Field(
         1_000_000, ge=1, description="network evaluations that may wait; more are refused with 503"
     )
+    max_queue_seconds: float | None = Field(
+        None, gt=0, description="seconds that what waits is predicted to take; more is refused with 503; unset: any"
+    )
     max_body_bytes: int = Field(6 * 2**20, ge=1024, description="size of a request body; two pictures fit")
     max_events: int = Field(2048, ge=16, description="events kept per generation")
 

@@ -72,7 +72,7 @@ class JobStore(Reports):
             max_active=terms.max_active,
             quota=None if terms.quota is None else {"key": keys.quota(terms.tenant), "evaluations": terms.quota},
             max_queue=self.settings.max_queue,
-            max_queue_evaluations=self.settings.max_queue_evaluations,
+            max_queue_evaluations=terms.max_waiting or self.settings.max_queue_evaluations,
             indexes=_indexes(terms.tenant) + ([parent.index] if parent else []),
             oldest=least_id(time.time() - 2 * self.settings.record_ttl_seconds),
         )
@@ -99,8 +99,7 @@ class JobStore(Reports):
 
     def load(self) -> Load:
         """What waits."""
-        found = cast(Mapping[bytes, bytes], self.redis.hgetall(keys.LOAD))
-        return Load(int(found.get(b"generations", 0)), int(found.get(b"evaluations", 0)))
+        return Load.of(cast(Mapping[bytes, bytes], self.redis.hgetall(keys.LOAD)))
 
     def get(self, id: str) -> Record | None:
         """The record; None when there is none, or no longer."""

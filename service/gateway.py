@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection
 from copy import copy
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import redis
 from starlette.requests import Request
@@ -21,12 +22,13 @@ from jobs.correlation import bind
 from jobs.housekeeping import Housekeeper
 from jobs.order import Terms
 from jobs.presence import WorkerInfo, live_workers
-from jobs.record import Record
+from jobs.record import Record, Status
 from jobs.settings import Settings
 from jobs.store import JobStore
 from jobs.tracing import Tracing
 from service.access import KnownKeys
 from service.deliverer import Deliverer
+from service.estimates import overall_rate, until_end_of_running, until_end_of_waiting
 from service.job import render
 from service.metrics import Metrics
 from service.problems import Refusal, not_found
@@ -65,9 +67,16 @@ class Gateway:
 
     def bound(self, terms: Terms) -> Terms:
         """The terms on the caller's account, within the bounds of its key. Whatever is queued is queued on these."""
+        terms = replace(terms, tenant=self.tenant, max_waiting=self.max_waiting())
         if self.key is None:
-            return replace(terms, tenant=self.tenant)
-        return replace(terms, tenant=self.tenant, max_active=self.key.max_active, quota=self.key.quota)
+            return terms
+        return replace(terms, max_active=self.key.max_active, quota=self.key.quota)
+
+    def max_waiting(self) -> int:
+        """Network evaluations that may wait now."""
+        most, seconds = self.settings.max_queue_evaluations, self.settings.max_queue_seconds
+        speed = self.workers.speed() if seconds else 0.0
+        return max(1, min(most, int(seconds * speed))) if seconds and speed else most
 
     def record(self, id: str) -> Record:
         """The record, or a refusal with 404, also when it is another tenant's."""
@@ -79,7 +88,13 @@ class Gateway:
 
     def render(self, record: Record) -> Generation:
         """The job as clients see it."""
-        return render(record)
+        return render(record, self._left(record))
+
+    def _left(self, record: Record) -> float | None:
+        """Seconds until its end, as predicted."""
+        if record.status == Status.QUEUED:
+            return until_end_of_waiting(record, record.position, record.load, self.workers.lately())
+        return until_end_of_running(record, record.load, datetime.now(UTC))
 
     def model(self, id: str) -> ModelInfo | None:
         """A model that is served now, or None; a refusal with 503 when nothing is served at all."""
@@ -102,15 +117,19 @@ class LiveWorkers:
         self.keep = keep
         self._lock = threading.Lock()
         self._known: list[WorkerInfo] = []
-        self._until = 0.0
+        self._asked = self._until = 0.0
 
     def get(self) -> list[WorkerInfo]:
         with self._lock:
             if time.monotonic() >= self._until:
-                self._known = live_workers(self.redis)
+                self._known, self._asked = live_workers(self.redis), time.monotonic()
                 # That there is nobody is never remembered: the first worker is used as soon as it is up.
                 self._until = time.monotonic() + self.keep if self._known else 0.0
             return self._known
+
+    def lately(self) -> list[WorkerInfo]:
+        """The same for estimates: that there is nobody is remembered, too."""
+        return self._known if time.monotonic() < self._asked + self.keep else self.get()
 
     def models(self) -> dict[str, ModelInfo]:
         return {model.id: model for worker in self.get() for model in worker.models}
@@ -122,17 +141,22 @@ class LiveWorkers:
         return max(serving, key=lambda crew: len(crew.keys() & set(wanted)), default={})
 
     def speed(self) -> float:
-        """Network evaluations a second that all live workers together have shown themselves able to; 0: not known."""
-        return sum(float(worker.info.get("evaluations_per_second", 0)) for worker in self.get())
+        """Network evaluations a second that all live workers together are able to; 0: not known."""
+        return overall_rate(self.get())
 
-    def seconds_for(self, evaluations: int) -> int:
-        """In whole seconds, from 1 to an hour; a guess while no worker has run anything."""
+    def seconds_for(self, evaluations: int) -> float | None:
+        """Of so many at full batches; None while no worker has run anything."""
         speed = self.speed()
-        return min(LONGEST_RETRY_SECONDS, max(1, math.ceil(evaluations / speed))) if speed else RETRY_SECONDS
+        return evaluations / speed if speed else None
 
     def forget(self) -> None:
         """Ask again at the next call."""
-        self._until = 0.0
+        self._asked = self._until = 0.0
+
+
+def retry_after(seconds: float | None) -> int:
+    """In whole seconds, from 1 to an hour; a guess where it is not known."""
+    return RETRY_SECONDS if seconds is None else min(LONGEST_RETRY_SECONDS, max(1, math.ceil(seconds)))
 
 
 async def gateway(request: Request) -> Gateway:  # else it would have to wait for a thread

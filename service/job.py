@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from jobs.record import Record, Status
+from jobs.record import Record
 from service.problems import job_problem
 from service.schemas import (
     DiagnosticsLink,
@@ -39,8 +38,8 @@ def etag(record: Record) -> str:
     return f'W/"{record.seq}-{record.nfe_done}{told}"'
 
 
-def render(record: Record, now: datetime | None = None) -> Generation:
-    """The job as it stood when its record was read."""
+def render(record: Record, eta: float | None = None) -> Generation:
+    """The job as it stood when its record was read; `eta` are the seconds until its end."""
     here = path(record.id)
     links = Links(self=here, cancel=f"{here}/cancel", events=f"{here}/events", diagnostics=f"{here}/diagnostics")
     measured = record.request.diagnostics != "off"
@@ -49,7 +48,7 @@ def render(record: Record, now: datetime | None = None) -> Generation:
         object="generation",
         status=record.status,
         status_reason=record.status_reason,
-        progress=_progress(record, now or datetime.now(UTC)),
+        progress=_progress(record, eta),
         request=ResolvedRequest.model_validate(record.request.model_dump(mode="json")),
         images=[Image(url=image_path(record.id, image.index), **image.model_dump()) for image in record.images],
         diagnostics=DiagnosticsLink(url=links.diagnostics, summary=record.diagnostics) if measured else None,
@@ -70,22 +69,15 @@ def render(record: Record, now: datetime | None = None) -> Generation:
     )
 
 
-def _progress(record: Record, now: datetime) -> Progress:
+def _progress(record: Record, eta: float | None) -> Progress:
     return Progress(
         step=record.step,
         steps=record.steps,
         nfe_done=record.nfe_done,
         nfe_total=record.nfe_total,
-        eta_seconds=_eta(record, now),
+        eta_seconds=None if eta is None else round(eta, 3),
         queue_position=record.position,
     )
-
-
-def _eta(record: Record, now: datetime) -> float | None:
-    if record.status != Status.RUNNING or record.started_at is None or not record.nfe_done:
-        return None
-    elapsed = max(0.0, (now - record.started_at).total_seconds())
-    return round(elapsed * max(0, record.nfe_total - record.nfe_done) / record.nfe_done, 3)
 
 
 def _error(record: Record, here: str) -> Any:

@@ -19,7 +19,9 @@ class Progress(BaseModel):
     steps: int
     nfe_done: int = Field(description="network evaluations done, all images together")
     nfe_total: int
-    eta_seconds: float | None = Field(description="until the end, from the speed so far; null unless running")
+    eta_seconds: float | None = Field(
+        description="predicted until the end; null once it has ended, and while no worker has shown its speed"
+    )
     queue_position: int | None = Field(description="generations ahead in the queue; null unless queued")
 
 
@@ -169,6 +171,17 @@ class PlannedStep(BaseModel):
     nfe: int = Field(description="network evaluations")
 
 
+class Prediction(BaseModel):
+    """What it would take on a live worker that does nothing else."""
+
+    nfe: int = Field(
+        description="network evaluations: fewer than planned where methods that decide on the way took fewer"
+    )
+    seconds: float | None = Field(
+        description="from its start until its image is stored; null while no worker has run the model"
+    )
+
+
 class Validation(BaseModel):
     """What a guidance spec comes to on a model, for one image."""
 
@@ -176,9 +189,11 @@ class Validation(BaseModel):
     sampler: dict[str, Any] = Field(description="every default filled in")
     guidance: dict[str, Any] = Field(description="every default filled in")
     steps: list[PlannedStep]
-    nfe: int = Field(description="network evaluations in all")
+    nfe: int = Field(description="network evaluations planned in all")
+    nfe_is_bound: bool = Field(description="whether that is the most there can be, since a method decides on the way")
     cfg_nfe: int = Field(description="what plain classifier-free guidance takes on the same steps")
     saving: float = Field(description="share of those that this spec does not need; negative when it needs more")
+    predicted: Prediction = Field(description="for one image of the model's own size")
     warnings: list[str]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from guidance.info import ModelInfo, Problem
 from guidance.inversion import inversion_spec
@@ -13,8 +14,9 @@ from jobs.correlation import bind
 from jobs.order import ANYONE, Order, QueueFull, QuotaExceeded, Repeated, Terms, TooManyActive
 from jobs.record import Record, Status
 from jobs.request import GenerationRequest, RequestProblems, resolve
+from service.estimates import until_end_of_running
 from service.evaluations import evaluations
-from service.gateway import Gateway
+from service.gateway import Gateway, retry_after
 from service.idempotency import replayed
 from service.pointers import shown
 from service.problems import Refusal, refused
@@ -73,14 +75,14 @@ def refusing(gateway: Gateway, evaluations: int, generations: int = 1) -> Iterat
         yield
     except QueueFull as full:
         detail, excess = _overfull(gateway, full, evaluations, generations)
-        raise Refusal(503, "queue_full", detail, retry_after=gateway.workers.seconds_for(excess)) from None
+        raise Refusal(503, "queue_full", detail, retry_after=retry_after(gateway.workers.seconds_for(excess))) from None
     except TooManyActive as busy:
         most = _allowed(gateway, "max_active")
         if generations > most:
             detail = f"these are {generations} generations, and the key may have {most} queued and running"
             raise refused([Problem("", "exceeds_max_active", detail)]) from None
         detail = f"{busy.active} generations are queued or running, and {most} may"
-        wait = gateway.workers.seconds_for(_until_one_ends(gateway))
+        wait = retry_after(_until_one_ends(gateway))
         raise Refusal(429, "too_many_active", detail, retry_after=wait) from None
     except QuotaExceeded as spent:
         quota = _allowed(gateway, "quota")
@@ -97,20 +99,25 @@ def _overfull(gateway: Gateway, full: QueueFull, evaluations: int, generations: 
     if (excess := full.generations + generations - settings.max_queue) > 0:
         detail = f"{full.generations} generations wait, and {settings.max_queue} may"
         return detail, excess * full.evaluations // max(1, full.generations)
-    bound = settings.max_queue_evaluations
+    bound = gateway.max_waiting()
     detail = f"{full.evaluations} network evaluations wait, and {bound} may; this request needs {evaluations}"
+    if bound < settings.max_queue_evaluations:
+        detail += f": more than {settings.max_queue_seconds:g} s of work, as predicted"
     # One that needs more than the bound by itself is let in once nothing waits.
     return detail, min(full.evaluations, full.evaluations + evaluations - bound)
 
 
-def _until_one_ends(gateway: Gateway) -> int:
-    """Evaluations that the workers have to run before one of the caller's generations ends, all at an equal pace."""
-    oldest = gateway.store.oldest(gateway.tenant)
+def _until_one_ends(gateway: Gateway) -> float | None:
+    """Seconds until the one of the caller's generations ends that is under way for longest; None: not known."""
+    oldest, store = gateway.store.oldest(gateway.tenant), gateway.store
     if oldest is None:  # it ended just now
-        return 0
-    if oldest.status == Status.RUNNING:
-        return (oldest.nfe_total - oldest.nfe_done) * gateway.store.counts()[Status.RUNNING]
-    return gateway.store.load().evaluations
+        return 0.0
+    if oldest.status != Status.RUNNING:
+        return gateway.workers.seconds_for(store.load().evaluations)
+    if oldest.seconds_left is None:  # nothing told: as if all that runs went on at an equal pace
+        left = oldest.nfe_total - oldest.nfe_done
+        return gateway.workers.seconds_for(left * store.counts()[Status.RUNNING])
+    return until_end_of_running(oldest, store.load(), datetime.now(UTC))
 
 
 def _allowed(gateway: Gateway, bound: str) -> int:

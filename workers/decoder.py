@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -31,6 +32,7 @@ class Wanted:
         return self.model is other.model and self.sample.shape == other.sample.shape
 
 
+Took = Callable[[Model, Sequence[int], int, float], None]
 Item = Wanted | Callable[[], None]
 """Something to decode, or something to do once all before it is done."""
 
@@ -38,7 +40,9 @@ Item = Wanted | Callable[[], None]
 class Decoder:
     """In the order in which it is asked. Its thread begins with the first item; `close` ends it after the last."""
 
-    def __init__(self) -> None:
+    def __init__(self, took: Took = lambda model, shape, images, seconds: None) -> None:
+        """`took` is told how long it took to decode so many samples of a model and a shape."""
+        self._took = took
         self._items: SimpleQueue[Item | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -61,7 +65,9 @@ class Decoder:
         while (item := held.pop() if held else self._items.get()) is not None:
             if isinstance(item, Wanted):
                 batch, held = self._batch(item)
+                began = time.perf_counter()
                 _decode(batch)
+                self._took(item.model, item.sample.shape, len(batch), time.perf_counter() - began)
             else:
                 _do(item)
 

@@ -23,6 +23,7 @@ from workers.boarding import Boarding
 from workers.decoder import Decoder
 from workers.flight import Flight, failure
 from workers.lane import Lane
+from workers.meter import Meter
 from workers.pace import Pace
 from workers.task import Outcome, Task
 from workers.turns import going
@@ -52,12 +53,18 @@ class Engine:
         self.models = models
         self.batcher = Batcher(max_batch_rows)
         self.stats = Stats()
-        self._decoder = Decoder()
+        self.meter = Meter(models, self.batcher.room)
+        self._decoder = Decoder(self.meter.decoded)
         self._boarding = Boarding(models, self._decoder)
         self._pace = Pace({model.device for model in models.values()})
         self._inbox: SimpleQueue[Flight | None] = SimpleQueue()
         self._flights: list[Flight] = []
         self._stopping = False
+
+    @property
+    def flights(self) -> list[Flight]:
+        """What runs, for other threads to look at."""
+        return list(self._flights)
 
     def submit(self, task: Task) -> None:
         """Prepare a task in this thread and hand it over; what becomes of it arrives in `task.updates`."""
@@ -87,6 +94,7 @@ class Engine:
     @torch.no_grad()
     def tick(self) -> None:
         """One pass over as many lanes as have room."""
+        arrived = time.perf_counter()
         self._pace.wait()
         began = time.perf_counter()
         self._admit(block=False)
@@ -102,7 +110,9 @@ class Engine:
         self.stats.ticks += 1
         for flight in list(self._flights):
             self._look_after(flight)
-        self.stats.busy_seconds += time.perf_counter() - began
+        ended = time.perf_counter()
+        self.stats.busy_seconds += ended - began
+        self.meter.tick(wanted, [lane.trajectory for _, lane in turn if lane.sample is not None], ended - arrived)
 
     def _look_after(self, flight: Flight) -> None:
         """What becomes of a flight after its lanes have moved."""

@@ -186,6 +186,7 @@ class Performance:
             steps=progress.steps,
             nfe_done=progress.nfe_done,
             nfe_total=progress.nfe_total,
+            seconds_left=self.runtime.forecast.left(self.id),
         )
 
     def _preview(self, preview: Preview) -> bool:
@@ -219,7 +220,9 @@ class Performance:
         """What has become of it once its bytes are stored, or cannot be."""
         with self.runtime.tracing.span("store") as span:
             try:
+                began = time.perf_counter()
                 images = Deposit(self.runtime.artifacts, self.attempt, self._show).make(outcome)
+                self.runtime.engine.meter.kept(self.attempt.request, len(images), time.perf_counter() - began)
             except StorageAway as error:
                 log.error("generation could not be stored: %s", error)
                 span.fail("storage_away")

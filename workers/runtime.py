@@ -17,6 +17,7 @@ from jobs.settings import Settings
 from jobs.store import JobStore
 from jobs.tracing import Tracing
 from workers.engine import Engine
+from workers.forecast import Forecast
 from workers.task import Task
 
 
@@ -35,6 +36,7 @@ class Runtime:
         self.checkpoints = ArtifactStore(settings.artifacts, patience=1.0)  # optional, and made anew soon
         self.tracing = Tracing(settings, "worker")
         self.engine = Engine(models, settings.max_batch_rows)
+        self.forecast = Forecast(self.engine)
         self.leaving = threading.Event()
         """Nothing new is begun."""
         self.stopping = threading.Event()

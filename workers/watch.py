@@ -64,7 +64,7 @@ class Watch:
         if now - self._renewed < self.runtime.settings.lease_seconds / RENEWALS_PER_LEASE:
             return
         self._attend(renew=True)
-        self.presence.renew(self._models, self._info())
+        self.presence.renew(self._models, self._info(), self.runtime.engine.meter.paces())
         self._renewed = now
 
     def look(self) -> None:
@@ -85,5 +85,5 @@ class Watch:
         device = str(next(iter(self.runtime.engine.models.values())).device)
         info: dict[str, Any] = {"host": socket.gethostname(), "device": device}
         info |= {"concurrency": settings.concurrency, "max_batch_rows": settings.max_batch_rows}
-        speed = totals.rows / totals.seconds if totals.seconds else 0.0
-        return info | {"forwards": totals.forwards, "rows": totals.rows, "evaluations_per_second": speed}
+        info |= {"forwards": totals.forwards, "rows": totals.rows}
+        return info | {"evaluations_left": self.runtime.forecast.remaining()}

@@ -4,6 +4,9 @@ local mine = {}
 
 function mine.progress()
   set(options.fields)
+  if options.fields.seconds_left then
+    set({ told_at = stamp(now) })
+  end
   local last = tonumber(get('last_step_at') or '0')
   if now - last >= options.step_event or options.last then
     redis.call('HSET', record, 'last_step_at', stamp(now))

@@ -16,14 +16,16 @@ from guidance.asked import Asked
 from guidance.catalogue import catalogue
 from guidance.companions import companion_problems
 from guidance.info import ModelInfo
-from guidance.plan import Call, plan
+from guidance.plan import Call, Plan, plan
 from guidance.samplers import DDIM, AnySampler
 from guidance.spec import GuidanceSpec
+from jobs.cost import Pace
 from jobs.request import resolve_sampler
+from service.estimates import pace
 from service.gateway import Gateway, gateway
 from service.negotiation import Accept, choose
 from service.problems import refused, responses
-from service.schemas import Catalogue, PlannedStep, Validation
+from service.schemas import Catalogue, PlannedStep, Prediction, Validation
 from service.submission import served_beside, served_model
 
 router = APIRouter(tags=["guidance"])
@@ -74,7 +76,8 @@ def validate_guidance(
     """What a spec comes to: defaults, weight and evaluations per step, warnings. Nothing is queued."""
     media_type = choose(accept, [JSON, SVG])
     info = served_model(shared, request.model)
-    answer = validation(request, info, served_beside(shared, info.id, request.guidance))
+    known = pace(shared.workers.get(), info.id, info.width * info.height)
+    answer = validation(request, info, served_beside(shared, info.id, request.guidance), known)
     if media_type == SVG:
         from service.plots import plot_schedule
 
@@ -82,7 +85,9 @@ def validate_guidance(
     return Response(answer.model_dump_json(), media_type=JSON, headers={"Vary": "Accept"})
 
 
-def validation(request: ValidationRequest, info: ModelInfo, beside: Mapping[str, ModelInfo]) -> Validation:
+def validation(
+    request: ValidationRequest, info: ModelInfo, beside: Mapping[str, ModelInfo], known: Pace | None = None
+) -> Validation:
     """The plan of one image, or a refusal with every reason why the model cannot run it."""
     problems = info.problems(request.guidance, request.sampler)
     if problems := problems + companion_problems(request.guidance, info, beside):
@@ -95,10 +100,20 @@ def validation(request: ValidationRequest, info: ModelInfo, beside: Mapping[str,
         guidance=request.guidance.model_dump(mode="json"),
         steps=[_step(call) for call in planned.calls],
         nfe=planned.nfe,
+        nfe_is_bound=bool(request.guidance.deciders),
         cfg_nfe=planned.plain_nfe,
         saving=1 - planned.nfe / planned.plain_nfe,
+        predicted=_predicted(planned, request.guidance, known),
         warnings=list(planned.warnings),
     )
+
+
+def _predicted(planned: Plan, guidance: GuidanceSpec, known: Pace | None) -> Prediction:
+    if known is None:
+        return Prediction(nfe=planned.nfe, seconds=None)
+    share = known.share(guidance.deciders)
+    seconds = known.alone(share * call.nfe for call in planned.calls)
+    return Prediction(nfe=round(share * planned.nfe), seconds=round(seconds, 3))
 
 
 def _step(call: Call) -> PlannedStep:

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from jobs import keys
 from jobs.api_keys import ApiKeyStore
+from jobs.cost import Pace
 from jobs.presence import Presence
 from jobs.record import Status
 from jobs.settings import Settings
@@ -25,7 +26,8 @@ from tests.service.test_comparisons import ASKED as COMPARED
 from tests.service.test_generations import ASKED, post
 from tests.service.test_problems import problem
 
-SPEED = 2.5
+PACE = Pace(model="shapes", pixels=4096, forward=1.6, row=0.3, most=16)
+SPEED = PACE.rate
 
 
 class Clock:
@@ -49,7 +51,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def fast(store: JobStore) -> None:
     """A worker that has shown how fast it is."""
-    Presence(store.redis, "worker", ttl=600).renew([TEXT], {"evaluations_per_second": SPEED})
+    Presence(store.redis, "worker", ttl=600).renew([TEXT], paces=[PACE])
 
 
 def retry_after(response: Any) -> int:
@@ -134,7 +136,7 @@ def test_503_a_queue_full_of_evaluations_says_when_there_is_room_again(
 
 
 def test_429_too_many_under_way_says_when_one_of_them_ends(
-    client: TestClient, api_keys: ApiKeyStore, worker: StandIn, fast: None
+    client: TestClient, api_keys: ApiKeyStore, store: JobStore, worker: StandIn, fast: None
 ) -> None:
     client.app.state.gateway.workers.forget()  # type: ignore[attr-defined]
     _, token = api_keys.create(max_active=2)
@@ -150,6 +152,10 @@ def test_429_too_many_under_way_says_when_one_of_them_ends(
     assert retry_after(client.post(LIST, json=ASKED, headers=headers)) == math.ceil(
         (6 - 2) / SPEED
     )  # as its worker reports
+    told = {"step": 1, "steps": 3, "nfe_done": 2, "nfe_total": 6}
+    store.progress(jobs[0]["id"], attempt.token, **told, seconds_left=(60.0, 900.0))
+    crowded = retry_after(client.post(LIST, json=ASKED, headers=headers))  # one waits
+    assert 800 < crowded <= 900
     client.post(jobs[1]["links"]["cancel"], headers=headers)
     assert client.post(LIST, json=ASKED, headers=headers).status_code == 202
 
