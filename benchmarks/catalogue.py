@@ -16,6 +16,7 @@ NAMES = (
     "diagnostics",
     "busy",
     "service",
+    "gateway",
     "scale_out",
     "exactness",
     "prediction",

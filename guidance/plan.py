@@ -64,10 +64,11 @@ def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
     starts = {step: levels[first] for step, (first, *_) in places.items()}
     weights = {step: guidance.schedule.at(step, sampler.steps, level.ratio) for step, level in starts.items()}
     calls: list[Call] = []
+    read = guidance.needs
     known = False
     for step, start in starts.items():
         weight = weights[step]
-        asked = _asked(guidance, weight)
+        asked = frozenset({"cond"}) if weight is None else guidance.combiner.branches(weight) | read
         if known and guidance.reuse and guidance.reuse.skips(step, sampler.steps) and weight is not None:
             asked = frozenset({"cond"})
         known |= {"cond", "uncond"} <= asked
@@ -82,11 +83,6 @@ def plan(guidance: GuidanceSpec, sampler: AnySampler, info: ModelInfo) -> Plan:
     return Plan(sampler.steps, tuple(calls), (*_warnings(guidance, weights), *sampler.warnings(info.noise)))
 
 
-def _asked(guidance: GuidanceSpec, weight: float | None) -> frozenset[str]:
-    """The branches of the combiner and of what reads them; None: guidance is off."""
-    return frozenset({"cond"}) if weight is None else guidance.combiner.branches(weight) | guidance.needs
-
-
 def _nfe(guidance: GuidanceSpec, asked: frozenset[str], weight: float | None, index: int, count: int) -> int:
     """Evaluations of the combiner, of the perturbations those it does not ask for anyway, and again for gradients."""
     terms = [term.branches for term in guidance.perturbation if term.active(index, count)]
@@ -94,6 +90,8 @@ def _nfe(guidance: GuidanceSpec, asked: frozenset[str], weight: float | None, in
     own = len(asked) if weight is None else guidance.combiner.evaluations(asked, weight, index, count)
     once = own + len(extra)
     backwards = sum(energy.through_network and energy.active(index, count) for energy in guidance.energy)
+    if not backwards:
+        return once
     return once + backwards * (once - len(_only_looked_at(guidance, weight, terms)))
 
 

@@ -22,11 +22,12 @@ from guidance.schedules.weights import in_another_convention
 from guidance.stage import Stage
 from guidance.time_travel import TimeTravel
 
+_SCHEDULES: TypeAdapter[AnySchedule] = TypeAdapter(AnySchedule)  # takes a millisecond to make
+
 
 def _default_schedule(validated: dict[str, Any]) -> AnySchedule:
     combiner = validated.get("combiner", CFG())  # absent when it failed to validate, which is reported anyway
-    schedule: AnySchedule = TypeAdapter(AnySchedule).validate_python(combiner.default_schedule)
-    return schedule
+    return _SCHEDULES.validate_python(combiner.default_schedule)
 
 
 NULLABLE = ("preset", "travel", "reuse")

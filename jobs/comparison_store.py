@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, cast
+from datetime import datetime
+from typing import cast
 
 from jobs import keys
 from jobs.comparison import Axis, Comparison
-from jobs.ids import is_id, least_id, new_id
+from jobs.ids import is_id, new_id
 from jobs.order import ANYONE, Order, Parent, Terms
-from jobs.record import Record
+from jobs.record import Record, as_time
+from jobs.records import Fields, Records
 from jobs.store import JobStore
-
-Fields = Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,7 @@ class ComparisonStore:
     def __init__(self, store: JobStore) -> None:
         self.store = store
         self.redis = store.redis
+        self._records = Records(store.redis)
 
     def create(
         self, orders: Sequence[Order], labels: Sequence[str], axes: Sequence[Axis] = (), terms: Terms = ANYONE
@@ -40,12 +39,9 @@ class ComparisonStore:
         """Accept all of the orders or none, one for each label. Raises Repeated, QueueFull or TooManyActive."""
         id = new_id()
         shown = {"labels": json.dumps(labels), "axes": json.dumps([axis.model_dump() for axis in axes])}
-        self.store.create_all(orders, terms, Parent(id, keys.comparison(id), keys.comparisons(terms.tenant), shown))
-        oldest = least_id(time.time() - 2 * self.store.settings.record_ttl_seconds)
-        self.redis.zremrangebylex(keys.comparisons(terms.tenant), "-", f"({oldest}")
-        created = self.get(id)
-        assert created is not None
-        return created
+        parent = Parent(id, keys.comparison(id), keys.comparisons(terms.tenant), shown)
+        records = self.store.create_all(orders, terms, parent)
+        return Comparison(id, terms.tenant, records[0].created_at, tuple(labels), tuple(axes), tuple(records))
 
     def get(self, id: str) -> Comparison | None:
         """The comparison; None when there is none, or when it or one of its generations is no longer kept."""
@@ -69,18 +65,8 @@ class ComparisonStore:
         self.redis.zadd(keys.STORED, {id: expires_at.timestamp()})
 
     def _get(self, ids: Sequence[str]) -> list[Comparison]:
-        parents = [fields for fields in self._hashes(map(keys.comparison, ids)) if fields]
-        listed: list[list[str]] = [json.loads(fields[b"generations"]) for fields in parents]
-        hashes = self._hashes(keys.generation(id) for generations in listed for id in generations)
-        records = iter([Record.from_hash(fields) if fields else None for fields in hashes])
-        together = [(fields, [next(records) for _ in ids]) for fields, ids in zip(parents, listed, strict=True)]
-        return [_comparison(fields, tuple(known)) for fields, found in together if (known := _all(found))]
-
-    def _hashes(self, names: Any) -> list[Fields]:
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for name in names:
-                pipeline.hgetall(name)
-            return cast(list[Fields], pipeline.execute())
+        found = [one for one in self._records.comparisons(ids) if one]
+        return [_comparison(fields, tuple(known)) for fields, records in found if (known := _all(records))]
 
 
 def _all(records: Sequence[Record | None]) -> list[Record]:
@@ -93,7 +79,7 @@ def _comparison(fields: Fields, records: tuple[Record, ...]) -> Comparison:
     return Comparison(
         id=fields[b"id"].decode(),
         tenant=fields[b"tenant"].decode(),
-        created_at=datetime.fromtimestamp(float(fields[b"created_at"]), UTC),
+        created_at=as_time(fields[b"created_at"]),
         labels=tuple(json.loads(fields[b"labels"])),
         axes=tuple(Axis.model_validate(axis) for axis in json.loads(fields[b"axes"])),
         records=records,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.record import Record, Status
 from jobs.request import GenerationRequest
 from jobs.webhook import Delivery
 
@@ -45,6 +46,20 @@ class Order:
         if self.request.webhook:
             fields |= {"delivery": Delivery().model_dump_json(), "receiver": self.request.webhook.receiver}
         return fields
+
+    def record(self, id: str, **known: Any) -> Record:
+        """The record, just created, with what else is `known`: it is what its hash would be read as."""
+        return Record(
+            id=id,
+            status=Status.QUEUED,
+            request=self.request,
+            steps=self.request.sampler.steps,
+            nfe_total=self.nfe_total,
+            crew=self.crew,
+            delivery=Delivery() if self.request.webhook else None,
+            seq=1,
+            **known,
+        )
 
 
 @dataclass(frozen=True, slots=True)

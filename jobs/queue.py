@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import struct
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import cast
 from uuid import uuid4
 
@@ -43,6 +45,9 @@ KEPT_SECONDS = 30
 """How long RQ keeps its own entry of a job that ended, for `rq info`."""
 KEPT_FAILED_SECONDS = 3600
 NO_TIMEOUT = -1
+NAMELESS = "BellWithoutAName"
+"""Stands for a bell's name."""
+PACKED_SECONDS = 1.0
 POLL_SECONDS = 1
 """How long a listening thread may take to notice that it should stop."""
 BACKOFF_SECONDS = 1.0
@@ -91,6 +96,33 @@ def ring(pipeline: Pipeline, target: Queue, name: str) -> None:
         failure_ttl=KEPT_FAILED_SECONDS,
         pipeline=pipeline,
     )
+
+
+class Bells:
+    """What RQ does to queue a bell, for a script that rings: see `jobs/transition`."""
+
+    def __init__(self, target: Queue) -> None:
+        self.target = target
+        self._packed = b""
+        self._until = 0.0
+
+    def packed(self) -> bytes:
+        """RQ's commands for the bell NAMELESS: the number of their words, then each with its length, numbers as >I.
+
+        RQ is asked once a second, so that what it notes of the time is true to that.
+        """
+        if time.monotonic() >= self._until:
+            with self.target.connection.pipeline() as never_sent:
+                ring(never_sent, self.target, NAMELESS)
+                encode = never_sent.get_encoder().encode
+                self._packed = b"".join(_packed(map(encode, words)) for words, _ in never_sent.command_stack)
+            self._until = time.monotonic() + PACKED_SECONDS
+        return self._packed
+
+
+def _packed(words: Iterable[bytes]) -> bytes:
+    parts = [struct.pack(">I", len(word)) + word for word in words]
+    return struct.pack(">I", len(parts)) + b"".join(parts)
 
 
 def hush(target: Queue, times: int) -> None:

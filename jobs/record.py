@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -61,6 +62,19 @@ class Failure(BaseModel):
     retryable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What waits: generations, and the network evaluations planned for them."""
+
+    generations: int
+    evaluations: int
+
+    @classmethod
+    def of(cls, found: Mapping[bytes, bytes]) -> Load:
+        """Read what `HGETALL` answered."""
+        return cls(int(found.get(b"generations", 0)), int(found.get(b"evaluations", 0)))
+
+
 class Record(BaseModel):
     """A generation as its Redis hash holds it. Times are UTC, by the clock of Redis."""
 
@@ -114,6 +128,10 @@ class Record(BaseModel):
     tracestate: str | None = None
     seq: int = 0
     """Number of the last event."""
+    position: int | None = None
+    """How many waited before it for the same workers, when it was read; None where it did not wait."""
+    load: Load | None = None
+    """What waited in all then; None where it had ended."""
 
     @property
     def terminal(self) -> bool:
@@ -139,9 +157,10 @@ class Record(BaseModel):
         return _between(self.started_at, self.finished_at)
 
     @classmethod
-    def from_hash(cls, fields: Mapping[bytes, bytes]) -> Record:
-        """Read what `HGETALL` answered."""
-        values: dict[str, Any] = {}
+    def from_hash(cls, fields: Mapping[bytes, bytes], position: int | None = None, load: Load | None = None) -> Record:
+        """Read what `HGETALL` answered. Its place in line, and what else waits, are kept elsewhere."""
+        over = fields.get(b"status", b"").decode() in TERMINAL
+        values: dict[str, Any] = {"position": position, "load": None if over else load}
         for key, raw in fields.items():
             name, text = key.decode(), raw.decode()
             if name in cls.model_fields:
@@ -153,12 +172,13 @@ def _between(start: datetime | None, end: datetime | None) -> float | None:
     return (end - start).total_seconds() if start and end else None
 
 
-def _time(text: str) -> datetime:
+def as_time(text: str | bytes) -> datetime:
+    """Of seconds since 1970, as the hash holds it."""
     return datetime.fromtimestamp(float(text), UTC)
 
 
 TIMES = ("created_at", "deadline_at", "first_started_at", "started_at", "finished_at", "expires_at", "told_at")
 _READ: dict[str, Any] = {
-    **dict.fromkeys(TIMES, _time),
+    **dict.fromkeys(TIMES, as_time),
     **dict.fromkeys(("request", "images", "diagnostics", "usage", "error", "delivery"), json.loads),
 }

@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
 from pydantic import ValidationError
-from redis.client import Pipeline
 
 from jobs import keys, queue
 from jobs.attempt import Attempt, new_token
-from jobs.connection import AWAY
 from jobs.correlation import current
 from jobs.ids import is_id, least_id, new_id
 from jobs.order import ANYONE, Order, Parent, Repeated, Terms, insist_on_done
-from jobs.record import TERMINAL, Failure, Record, Status
+from jobs.record import TERMINAL, Failure, Load, Record, Status, as_time
+from jobs.records import Records
 from jobs.reports import Reports
 from jobs.request import GenerationRequest
 from jobs.settings import Settings
@@ -36,19 +34,6 @@ class Page:
     next_cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What waits: generations, and the network evaluations planned for them."""
-
-    generations: int
-    evaluations: int
-
-    @classmethod
-    def of(cls, found: Mapping[bytes, bytes]) -> Load:
-        """Read what `HGETALL` answered."""
-        return cls(int(found.get(b"generations", 0)), int(found.get(b"evaluations", 0)))
-
-
 class JobStore(Reports):
     """For threads. Every change is one atomic step of a script, which also appends the event."""
 
@@ -56,7 +41,9 @@ class JobStore(Reports):
         self.redis = connection
         self.settings = settings
         self._queue = queue.queue(connection)
+        self._bells = queue.Bells(self._queue)
         self._step = Transitions(connection, settings)
+        self._records = Records(connection)
 
     # What the gateway does
 
@@ -72,27 +59,32 @@ class JobStore(Reports):
         Raises Repeated, QueueFull, TooManyActive or QuotaExceeded.
         """
         ids = [new_id() for _ in orders]
-        options: dict[str, Any] = {
-            "orders": [{"fields": order.fields(id) | current().origin} for id, order in zip(ids, orders, strict=True)],
-            "once": self._once(terms, parent.id if parent else ids[0]),
-            "parent": parent.above(ids) if parent else None,
-            "tenant": terms.tenant,
-            "cancel_after": terms.cancel_after,
-            "max_active": terms.max_active,
-            "quota": None if terms.quota is None else {"key": keys.quota(terms.tenant), "evaluations": terms.quota},
-            "max_queue": self.settings.max_queue,
-            "max_queue_evaluations": terms.max_waiting or self.settings.max_queue_evaluations,
-        }
-        with self.redis.pipeline(transaction=True) as pipeline:
-            self._step("create", ids[0], client=pipeline, **options)
-            self._forget_old(pipeline, terms.tenant)
-            for id in ids:
-                pipeline.hgetall(keys.generation(id))
-            answers = pipeline.execute()
-        insist_on_done(answers[0])
-        with suppress(*AWAY):  # they are accepted; housekeeping rings
-            self._wake([f"{id}-1" for id in ids])
-        return [Record.from_hash(fields) for fields in answers[-len(ids) :]]
+        origin = current().origin
+        answer = self._step(
+            "create",
+            ids[0],
+            bell=self._bells.packed(),
+            orders=[order.fields(id) | origin for id, order in zip(ids, orders, strict=True)],
+            once=self._once(terms, parent.id if parent else ids[0]),
+            parent=parent.above(ids) if parent else None,
+            tenant=terms.tenant,
+            cancel_after=terms.cancel_after,
+            max_active=terms.max_active,
+            quota=None if terms.quota is None else {"key": keys.quota(terms.tenant), "evaluations": terms.quota},
+            max_queue=self.settings.max_queue,
+            max_queue_evaluations=terms.max_waiting or self.settings.max_queue_evaluations,
+            indexes=_indexes(terms.tenant) + ([parent.index] if parent else []),
+            oldest=least_id(time.time() - 2 * self.settings.record_ttl_seconds),
+        )
+        insist_on_done(answer)
+        if len(answer) == 1:  # it was sent twice, and had been done the first time
+            return [record for record in self._records.generations(ids) if record]
+        _, created_at, deadline_at, load, *positions = answer
+        times = {"created_at": as_time(created_at), "deadline_at": as_time(deadline_at) if deadline_at else None}
+        return [
+            order.record(id, tenant=terms.tenant, position=position, load=Load(*load), **times, **origin)
+            for id, order, position in zip(ids, orders, positions, strict=True)
+        ]
 
     def repeated(self, terms: Terms) -> Repeated | None:
         """What the idempotency key was used for before, if it was."""
@@ -111,8 +103,7 @@ class JobStore(Reports):
 
     def get(self, id: str) -> Record | None:
         """The record; None when there is none, or no longer."""
-        fields = cast(Mapping[bytes, bytes], self.redis.hgetall(keys.generation(id))) if is_id(id) else {}
-        return Record.from_hash(fields) if fields else None
+        return self._records.generations([id])[0] if is_id(id) else None
 
     def page(
         self, limit: int = 20, after: str | None = None, status: Status | None = None, tenant: str | None = None
@@ -122,7 +113,7 @@ class JobStore(Reports):
         below = f"({after}" if after else "+"
         found = cast(list[bytes], self.redis.zrevrangebylex(index, below, "-", 0, limit + 1))
         ids = [id.decode() for id in found]
-        records = self._records(ids[:limit])
+        records = [record for record in self._records.generations(ids[:limit]) if record]
         if status:  # one may have moved on since the index was read
             records = [record for record in records if record.status == status]
         return Page(records, ids[limit - 1] if len(ids) > limit else None)
@@ -133,19 +124,6 @@ class JobStore(Reports):
             if found := cast(list[bytes], self.redis.zrange(keys.index(status, tenant), 0, 0)):
                 return self.get(found[0].decode())
         return None
-
-    def line(self, records: Iterable[Record]) -> tuple[dict[str, int | None], Load | None]:
-        """By id, how many generations wait before each for the same workers (None for one that does not wait); and
-        what waits in all, None where all of these have ended."""
-        unended = [record for record in records if not record.terminal]
-        if not unended:
-            return {}, None
-        with self.redis.pipeline(transaction=False) as pipeline:
-            pipeline.hgetall(keys.LOAD)
-            for record in unended:
-                pipeline.zrank(keys.waiting(record.crew), record.id)
-            load, *places = pipeline.execute()
-        return dict(zip((record.id for record in unended), places, strict=True)), Load.of(load)
 
     def counts(self) -> dict[Status, int]:
         """How many generations there are in each status."""
@@ -222,12 +200,6 @@ class JobStore(Reports):
                 queue.ring(pipeline, self._queue, name)
             pipeline.execute()
 
-    def _records(self, ids: Sequence[str]) -> list[Record]:
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for id in ids:
-                pipeline.hgetall(keys.generation(id))
-            return [Record.from_hash(fields) for fields in pipeline.execute() if fields]
-
     def _once(self, terms: Terms, resource: str) -> dict[str, Any] | None:
         if terms.once is None:
             return None
@@ -238,9 +210,7 @@ class JobStore(Reports):
             "seconds": self.settings.idempotency_seconds,
         }
 
-    def _forget_old(self, pipeline: Pipeline, tenant: str) -> None:
-        """Take ids out of the indexes whose records must have expired, so that the indexes stay bounded."""
-        oldest = least_id(time.time() - 2 * self.settings.record_ttl_seconds)
-        for owner in (None, tenant):
-            for status in ("", *TERMINAL):
-                pipeline.zremrangebylex(keys.index(status, owner), "-", f"({oldest}")
+
+def _indexes(tenant: str) -> list[str]:
+    """Those that grow until what they hold is forgotten."""
+    return [keys.index(status, owner) for owner in (None, tenant) for status in ("", *TERMINAL)]

@@ -11,6 +11,7 @@ from redis.client import Pipeline
 from redis.commands.core import Script
 
 from jobs import keys
+from jobs.queue import NAMELESS
 from jobs.settings import Settings
 
 FOLDER = Path(__file__).with_name("transition")
@@ -51,9 +52,22 @@ class Transitions:
         }
 
     def __call__(
-        self, operation: str, id: str, token: str = "", *, client: Pipeline | None = None, **options: Any
+        self,
+        operation: str,
+        id: str,
+        token: str = "",
+        *,
+        bell: bytes | None = None,
+        client: Pipeline | None = None,
+        **options: Any,
     ) -> list[Any]:
-        """One atomic step; within a pipeline, its place there. Options that are None are left out."""
+        """One atomic step; within a pipeline, its place there. Options that are None are left out.
+
+        `bell` is what rings (`jobs.queue.Bells`), where the operation does. Outside of a pipeline it is one round trip,
+        and two more where Redis does not know the script.
+        """
         given = {name: value for name, value in options.items() if value is not None}
-        answer = self._script(keys=KEYS, args=[operation, id, token, json.dumps(given | self._always)], client=client)
-        return cast(list[Any], answer)
+        words: list[str | bytes] = [operation, id, token, json.dumps(given | self._always)]
+        if bell:
+            words += [NAMELESS, bell]
+        return cast(list[Any], self._script(keys=KEYS, args=words, client=client))

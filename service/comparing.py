@@ -17,15 +17,14 @@ from service.gateway import Gateway
 from service.idempotency import replayed
 from service.pointers import problem_items
 from service.problems import ProblemItem, Refusal, not_found, summed_up
-from service.submission import checked, refusing
+from service.submission import checked, refusing, replaying
 
 
 def accepted(gateway: Gateway, request: ComparisonRequest, terms: Terms) -> tuple[Comparison, bool]:
     """The comparison, and whether it is one that the idempotency key had made before."""
     try:
-        if repeated := gateway.store.repeated(terms):
-            raise repeated
-        return submit(gateway, request, terms), False
+        with replaying(gateway, terms):
+            return submit(gateway, request, terms), False
     except Repeated as repeated:
         assert terms.once is not None
         return found(gateway, replayed(repeated, terms.once)), True

@@ -53,7 +53,7 @@ def render(comparison: Comparison) -> Shown:
 
 
 def _one(label: str, record: Record) -> ComparedGeneration:
-    job = render_job(record, None)
+    job = render_job(record)
     return ComparedGeneration(
         label=label,
         id=job.id,

@@ -10,8 +10,7 @@ from datetime import datetime
 
 from jobs.cost import Pace, Traffic, nearest
 from jobs.presence import WorkerInfo
-from jobs.record import Record, Status
-from jobs.store import Load
+from jobs.record import Load, Record, Status
 
 
 def pace(workers: Sequence[WorkerInfo], model: str, pixels: int) -> Pace | None:

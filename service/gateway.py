@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -87,20 +87,14 @@ class Gateway:
         return record
 
     def render(self, record: Record) -> Generation:
-        """The job as clients see it now."""
-        return self.render_all([record])[0]
+        """The job as clients see it."""
+        return render(record, self._left(record))
 
-    def render_all(self, records: Sequence[Record]) -> list[Generation]:
-        """Jobs as clients see them now, in one round trip."""
-        positions, load = self.store.line(records)
-        now = datetime.now(UTC)
-
-        def left(record: Record) -> float | None:
-            if record.status == Status.QUEUED:
-                return until_end_of_waiting(record, positions.get(record.id), load, self.workers.lately())
-            return until_end_of_running(record, load, now)
-
-        return [render(record, positions.get(record.id), left(record)) for record in records]
+    def _left(self, record: Record) -> float | None:
+        """Seconds until its end, as predicted."""
+        if record.status == Status.QUEUED:
+            return until_end_of_waiting(record, record.position, record.load, self.workers.lately())
+        return until_end_of_running(record, record.load, datetime.now(UTC))
 
     def model(self, id: str) -> ModelInfo | None:
         """A model that is served now, or None; a refusal with 503 when nothing is served at all."""
@@ -165,7 +159,7 @@ def retry_after(seconds: float | None) -> int:
     return RETRY_SECONDS if seconds is None else min(LONGEST_RETRY_SECONDS, max(1, math.ceil(seconds)))
 
 
-def gateway(request: Request) -> Gateway:
+async def gateway(request: Request) -> Gateway:  # else it would have to wait for a thread
     """The dependency through which a route gets at it, as the caller sees it."""
     shared: Gateway = request.app.state.gateway
     tenant = getattr(request.state, "tenant", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.record import Record, Status
+from jobs.record import Record
 from service.problems import job_problem
 from service.schemas import (
     DiagnosticsLink,
@@ -38,8 +38,8 @@ def etag(record: Record) -> str:
     return f'W/"{record.seq}-{record.nfe_done}{told}"'
 
 
-def render(record: Record, position: int | None, eta: float | None = None) -> Generation:
-    """`position` is the number of generations ahead in the queue, `eta` the seconds until its end."""
+def render(record: Record, eta: float | None = None) -> Generation:
+    """The job as it stood when its record was read; `eta` are the seconds until its end."""
     here = path(record.id)
     links = Links(self=here, cancel=f"{here}/cancel", events=f"{here}/events", diagnostics=f"{here}/diagnostics")
     measured = record.request.diagnostics != "off"
@@ -48,7 +48,7 @@ def render(record: Record, position: int | None, eta: float | None = None) -> Ge
         object="generation",
         status=record.status,
         status_reason=record.status_reason,
-        progress=_progress(record, position, eta),
+        progress=_progress(record, eta),
         request=ResolvedRequest.model_validate(record.request.model_dump(mode="json")),
         images=[Image(url=image_path(record.id, image.index), **image.model_dump()) for image in record.images],
         diagnostics=DiagnosticsLink(url=links.diagnostics, summary=record.diagnostics) if measured else None,
@@ -69,14 +69,14 @@ def render(record: Record, position: int | None, eta: float | None = None) -> Ge
     )
 
 
-def _progress(record: Record, position: int | None, eta: float | None) -> Progress:
+def _progress(record: Record, eta: float | None) -> Progress:
     return Progress(
         step=record.step,
         steps=record.steps,
         nfe_done=record.nfe_done,
         nfe_total=record.nfe_total,
         eta_seconds=None if eta is None else round(eta, 3),
-        queue_position=position if record.status == Status.QUEUED else None,
+        queue_position=record.position,
     )
 
 

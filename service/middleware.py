@@ -6,11 +6,11 @@ import asyncio
 import logging
 import re
 import time
-from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils import uuid4
 
 from jobs.correlation import Correlation, correlated, trace_context
 from jobs.tracing import Tracing

@@ -15,6 +15,7 @@ from jobs.order import ANYONE, Order, QueueFull, QuotaExceeded, Repeated, Terms,
 from jobs.record import Record, Status
 from jobs.request import GenerationRequest, RequestProblems, resolve
 from service.estimates import until_end_of_running
+from service.evaluations import evaluations
 from service.gateway import Gateway, retry_after
 from service.idempotency import replayed
 from service.pointers import shown
@@ -33,13 +34,25 @@ def submit(gateway: Gateway, request: GenerationRequest, terms: Terms = ANYONE) 
 def accepted(gateway: Gateway, request: GenerationRequest, terms: Terms) -> tuple[Record, bool]:
     """The generation, and whether it is one that the idempotency key had made before."""
     try:
-        # Asked first, since what was accepted once may be refused now: the model is gone, the queue is full.
-        if repeated := gateway.store.repeated(terms):
-            raise repeated
-        return submit(gateway, request, terms), False
+        with replaying(gateway, terms):
+            return submit(gateway, request, terms), False
     except Repeated as repeated:
         assert terms.once is not None
         return gateway.record(replayed(repeated, terms.once)), True
+
+
+@contextmanager
+def replaying(gateway: Gateway, terms: Terms) -> Iterator[None]:
+    """What was accepted once may be refused now (its model is gone): a key that was used before raises Repeated then.
+
+    What Redis itself declines it declines only of keys that are new.
+    """
+    try:
+        yield
+    except Refusal:
+        if repeated := gateway.store.repeated(terms):
+            raise repeated from None
+        raise
 
 
 def checked(gateway: Gateway, request: GenerationRequest) -> Order:
@@ -49,7 +62,7 @@ def checked(gateway: Gateway, request: GenerationRequest) -> Order:
         resolved = resolve(request, info, gateway.settings, served_beside(gateway, request.model, request.guidance))
     except RequestProblems as found:
         raise refused(found.problems) from None
-    nfe_total = resolved.n * plan(resolved.guidance, resolved.sampler, info).nfe
+    nfe_total = resolved.n * evaluations(resolved.guidance, resolved.sampler, info)
     if resolved.source:
         nfe_total += plan(inversion_spec(resolved.guidance, resolved.source.weight), resolved.sampler, info).nfe
     return Order(resolved, nfe_total)

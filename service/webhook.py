@@ -22,7 +22,7 @@ def payload(record: Record, public_url: str | None = None) -> str:
 
     URLs begin with `public_url` where that is known, and are paths otherwise. Pictures of the request are left out.
     """
-    job = render(record, None).model_copy(update={"webhook": None})  # how its delivery stands is not for the receiver
+    job = render(record).model_copy(update={"webhook": None})  # how its delivery stands is not for the receiver
     data = _shortened(job.model_dump(mode="json"))
     if public_url:
         _lead_to(data, public_url.rstrip("/"))

@@ -11,7 +11,8 @@
 --
 -- KEYS  generation prefix, events prefix, index, counters, waiting prefix, deadlines, stored, load, deliveries, leases,
 --       held prefix, turns, rounds, express prefix
--- ARGV  operation, id, attempt token ("" where none is needed), options as JSON
+-- ARGV  operation, id, attempt token ("" where none is needed), options as JSON; where bells are rung also the name that
+--       stands for a bell's, and RQ's commands that queue it (`jobs.queue.Bells`)
 -- Returns an array: 1 when the operation was done (or had been before), 0 when it was refused, then what it answers.
 
 local index, counters, deadlines, stored, load = KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[8]
@@ -24,12 +25,13 @@ local REFUSED, DONE = { 0 }, { 1 }
 
 local clock = redis.call('TIME')  -- of Redis: the hosts' clocks may differ
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
-local record, events, status
+local record, events, status, tenant
 
 -- The generation that the rest speaks of.
 local function turn_to(chosen)
   id, record, events = chosen, KEYS[1] .. ':' .. chosen, KEYS[2] .. ':' .. chosen
-  status = redis.call('HGET', record, 'status')
+  local known = redis.call('HMGET', record, 'status', 'tenant')
+  status, tenant = known[1], known[2]
 end
 
 turn_to(id)
@@ -47,8 +49,13 @@ local function number(name)
 end
 
 local function set(fields, key)
+  local words = {}
   for name, value in pairs(fields or {}) do
-    redis.call('HSET', key or record, name, value)
+    words[#words + 1] = name
+    words[#words + 1] = value
+  end
+  if words[1] then
+    redis.call('HSET', key or record, unpack(words))
   end
 end
 
@@ -63,11 +70,25 @@ end
 
 -- The indexes of a status: of all generations, and of those of its tenant.
 local function indexes(of)
-  local tenant = get('tenant')
   return { index .. ':' .. of, index .. '@' .. tenant .. ':' .. of }
 end
 
 -- The attempts that a worker has under way.
 local function held_by(worker)
   return KEYS[11] .. ':' .. worker
+end
+
+-- Queue a bell of this name: by RQ's own commands, with it in the place of the name that they came with.
+local function ring(name)
+  local nameless, packed = ARGV[5], ARGV[6]
+  local at = 1
+  while at <= #packed do
+    local words, count = {}, nil
+    count, at = struct.unpack('>I4', packed, at)
+    for place = 1, count do
+      words[place], at = struct.unpack('>I4c0', packed, at)
+      words[place] = string.gsub(words[place], nameless, name)
+    end
+    redis.call(unpack(words))
+  end
 end

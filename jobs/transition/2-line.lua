@@ -6,16 +6,16 @@
 local SPAN = 2 ^ 43  -- turns of one priority, in evaluations; doubles hold six times as much without rounding
 
 local function turn_of(rank)
-  return rank .. ':' .. get('tenant')
+  return rank .. ':' .. tenant
 end
 
-local function take_turn()
-  local rank = get('rank')
-  local passed = tonumber(redis.call('HGET', turns, rank) or '0')
-  local turn = math.max(passed, tonumber(redis.call('HGET', turns, turn_of(rank)) or '0'))
-  local done = turn + math.max(1, number('nfe_total'))
+-- The place in line of what comes now.
+local function take_turn(rank, evaluations)
+  local known = redis.call('HMGET', turns, rank, turn_of(rank))
+  local turn = math.max(tonumber(known[1] or '0'), tonumber(known[2] or '0'))
+  local done = turn + math.max(1, evaluations)
   redis.call('HSET', turns, turn_of(rank), string.format('%.0f', done))
-  set({ place = string.format('%.0f', tonumber(rank) * SPAN + turn) })
+  return string.format('%.0f', tonumber(rank) * SPAN + turn)
 end
 
 local function turn_has_come()
@@ -27,14 +27,14 @@ local function turn_has_come()
 end
 
 local function line_up()
-  local crew = get('crew')
-  redis.call('ZADD', KEYS[5] .. ':' .. crew, get('place'), id)
-  if number('nfe_total') <= options.short then
-    redis.call('ZADD', KEYS[14] .. ':' .. crew, get('place'), id)
+  local known = redis.call('HMGET', record, 'crew', 'place', 'nfe_total')
+  redis.call('ZADD', KEYS[5] .. ':' .. known[1], known[2], id)
+  if tonumber(known[3]) <= options.short then
+    redis.call('ZADD', KEYS[14] .. ':' .. known[1], known[2], id)
   end
-  redis.call('SADD', KEYS[5], crew)
+  redis.call('SADD', KEYS[5], known[1])
   redis.call('HINCRBY', load, 'generations', 1)
-  redis.call('HINCRBY', load, 'evaluations', get('nfe_total'))
+  redis.call('HINCRBY', load, 'evaluations', known[3])
 end
 
 local function leave_line()

@@ -2,25 +2,11 @@
 
 local operations = {}
 
--- All of options.orders, and the record of what they were ordered as, or none: 2 when the idempotency key was used
--- before, 3 when the queue is full, 4 when the tenant has too much under way, 5 when its quota of the day is spent.
-function operations.create()
-  if status then  -- sent twice, because the first answer got lost
-    return DONE
-  end
-  local once = options.once
-  if once then
-    local before = redis.call('HMGET', once.key, 'resource', 'fingerprint')
-    if before[1] then
-      return { 2, before[1], before[2] }
-    end
-  end
-  local evaluations = 0
-  for _, order in ipairs(options.orders) do
-    evaluations = evaluations + tonumber(order.fields.nfe_total)
-  end
-  local generations = tonumber(redis.call('HGET', load, 'generations') or '0')
-  local waiting = tonumber(redis.call('HGET', load, 'evaluations') or '0')
+-- Why none of the orders can be accepted, if that is so: 3 when the queue is full, 4 when the tenant has too much under
+-- way, 5 when its quota of the day is spent. The quota is spent here.
+local function declined(evaluations)
+  local known = redis.call('HMGET', load, 'generations', 'evaluations')
+  local generations, waiting = tonumber(known[1] or '0'), tonumber(known[2] or '0')
   if generations + #options.orders > options.max_queue
     or (generations > 0 and waiting + evaluations > options.max_queue_evaluations) then
     return { 3, generations, waiting }
@@ -42,38 +28,73 @@ function operations.create()
     redis.call('INCRBY', quota.key, evaluations)
     redis.call('EXPIREAT', quota.key, midnight)
   end
+end
+
+-- A record of these fields, in line, and a bell for it.
+local function accept(fields)
+  turn_to(fields.id)
+  tenant = options.tenant
+  fields.created_at, fields.attempts, fields.tenant = stamp(now), '0', tenant
+  fields.parent = options.parent and options.parent.key
+  fields.place = take_turn(fields.rank, tonumber(fields.nfe_total))
+  if options.cancel_after then
+    fields.deadline_at = stamp(now + options.cancel_after)
+    redis.call('ZADD', deadlines, now + options.cancel_after, id)
+  end
+  set(fields)
+  redis.call('ZADD', index, 0, id)
+  redis.call('ZADD', index .. '@' .. tenant, 0, id)
+  move('queued')
+  say_status('queued')
+  ring(id .. '-1')
+end
+
+-- All of options.orders, and the record of what they were ordered as, or none: 2 when the idempotency key was used
+-- before, else as declined. Answers when they were accepted, when their time is over, what waits, and each one's place.
+function operations.create()
+  if status then  -- sent twice, because the first answer got lost
+    return DONE
+  end
+  local once = options.once
+  if once then
+    local before = redis.call('HMGET', once.key, 'resource', 'fingerprint')
+    if before[1] then
+      return { 2, before[1], before[2] }
+    end
+  end
+  local evaluations = 0
+  for _, order in ipairs(options.orders) do
+    evaluations = evaluations + tonumber(order.nfe_total)
+  end
+  local why = declined(evaluations)
+  if why then
+    return why
+  end
   local parent = options.parent
   if parent then
+    parent.fields.created_at, parent.fields.tenant = stamp(now), options.tenant
     set(parent.fields, parent.key)
-    set({ created_at = stamp(now), tenant = options.tenant }, parent.key)
     redis.call('ZADD', parent.index, 0, parent.id)
   end
   for _, order in ipairs(options.orders) do
-    turn_to(order.fields.id)
-    if not status then
-      set(order.fields)
-      set({ created_at = stamp(now), attempts = '0', tenant = options.tenant })
-      if parent then
-        set({ parent = parent.key })
-      end
-      if options.cancel_after then
-        set({ deadline_at = stamp(now + options.cancel_after) })
-        redis.call('ZADD', deadlines, now + options.cancel_after, id)
-      end
-      redis.call('ZADD', index, 0, id)
-      redis.call('ZADD', index .. '@' .. options.tenant, 0, id)
-      redis.call('EXPIRE', index .. '@' .. options.tenant, 2 * options.record_ttl)
-      take_turn()
-      move('queued')
-      say_status('queued')
-      count('created', 1)
-    end
+    accept(order)
   end
+  redis.call('EXPIRE', index .. '@' .. options.tenant, 2 * options.record_ttl)
+  count('created', #options.orders)
   if once then
     redis.call('HSET', once.key, 'resource', once.resource, 'fingerprint', once.fingerprint)
     redis.call('EXPIRE', once.key, once.seconds)
   end
-  return DONE
+  for _, old in ipairs(options.indexes) do  -- whose records must have expired: the indexes stay bounded
+    redis.call('ZREMRANGEBYLEX', old, '-', '(' .. options.oldest)
+  end
+  local known = redis.call('HMGET', load, 'generations', 'evaluations')
+  local all = { tonumber(known[1]), tonumber(known[2]) }
+  local answer = { 1, stamp(now), options.cancel_after and stamp(now + options.cancel_after) or '', all }
+  for _, order in ipairs(options.orders) do
+    answer[#answer + 1] = redis.call('ZRANK', KEYS[5] .. ':' .. order.crew, order.id)
+  end
+  return answer
 end
 
 function operations.cancel()

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from jobs.ids import ID, is_id
 from jobs.order import Terms
-from jobs.record import Status
+from jobs.record import Record, Status
 from jobs.request import GenerationRequest
 from service.gateway import Gateway, gateway
 from service.idempotency import REPLAYED, IdempotencyKey, once
@@ -57,15 +57,15 @@ async def create_generation(
     terms = Terms(
         tenant=shared.tenant, once=once(idempotency_key, request), cancel_after=cancel_after_seconds(cancel_after)
     )
-    record, again = await run_in_threadpool(accepted, shared, request, terms)
+    record, again, body = await run_in_threadpool(_created, shared, request, terms)
     headers = {"Location": path(record.id)} | ({"Idempotent-Replayed": "true"} if again else {})
     wait = wait_seconds(prefer)
     if wait is not None:
         record = await ended(shared, record, wait)
+        body = await run_in_threadpool(_body, shared, record)
         headers["Preference-Applied"] = f"wait={wait}"
-    job = await run_in_threadpool(shared.render, record)
     status = 200 if record.terminal else 202
-    return Response(job.model_dump_json(), status, headers=headers, media_type="application/json")
+    return Response(body, status, headers=headers, media_type="application/json")
 
 
 @router.get(
@@ -86,16 +86,14 @@ async def get_generation(
     if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
 ) -> Response:
     """The generation as it stands, at once or when there is something new."""
-    record = await run_in_threadpool(shared.record, id)
-    if wait and unchanged(etag(record), if_none_match):
-        record = await changed(shared, record, wait)
-    elif wait and not if_none_match:
-        record = await ended(shared, record, wait)
+    record, body = await run_in_threadpool(_found, shared, id)
+    if wait and (not if_none_match or unchanged(etag(record), if_none_match)):
+        record = await (changed if if_none_match else ended)(shared, record, wait)
+        body = await run_in_threadpool(_body, shared, record)
     headers = {"ETag": etag(record), "Cache-Control": "private, no-cache"}
     if unchanged(etag(record), if_none_match):
         return Response(status_code=304, headers=headers)
-    job = await run_in_threadpool(shared.render, record)
-    return Response(job.model_dump_json(), headers=headers, media_type="application/json")
+    return Response(body, headers=headers, media_type="application/json")
 
 
 @router.get(
@@ -113,7 +111,7 @@ def list_generations(
     if after is not None and not is_id(after):
         raise invalid("invalid_cursor", f"after = {shown(after)} is no cursor", pointer="/after", location="query")
     page = shared.store.page(limit, after, status, shared.tenant)
-    data = shared.render_all(page.records)
+    data = [shared.render(record) for record in page.records]
     return GenerationList(data=data, next_cursor=page.next_cursor, has_more=page.next_cursor is not None)
 
 
@@ -126,3 +124,20 @@ def list_generations(
 def cancel_generation(id: str, shared: Shared) -> Generation:
     """End it at once if it waits, within a step if it runs; without effect if it has ended."""
     return shared.render(shared.store.cancel(shared.record(id).id) or shared.record(id))
+
+
+# A change of threads costs as much as a round trip, so one does all that there is to do.
+
+
+def _created(shared: Gateway, request: GenerationRequest, terms: Terms) -> tuple[Record, bool, bytes]:
+    record, again = accepted(shared, request, terms)
+    return record, again, _body(shared, record)
+
+
+def _found(shared: Gateway, id: str) -> tuple[Record, bytes]:
+    record = shared.record(id)
+    return record, _body(shared, record)
+
+
+def _body(shared: Gateway, record: Record) -> bytes:
+    return shared.render(record).model_dump_json().encode()

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.catalogue import NAMES
 
-SERVED = ["service", "scale_out"]
+SERVED = ["service", "gateway", "scale_out"]
 IN_PROCESS = [name for name in NAMES if name not in SERVED]
 
 
@@ -77,6 +77,16 @@ def test_the_service_is_measured_end_to_end(folder: Path, tmp_path: Path) -> Non
     share, added, trivial, _ = measured["benchmarks"]["service"]["figures"]
     assert (share["unit"], added["unit"], trivial["unit"]) == ("x", "ms", "ms")
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.json", "report.png", "service.log"}
+
+
+@pytest.mark.slow
+@pytest.mark.redis
+def test_the_gateway_is_measured_beside_a_bare_one(folder: Path, tmp_path: Path) -> None:
+    section = report(folder, tmp_path, "gateway")["benchmarks"]["gateway"]
+    creates, new, polls, *trips = section["figures"]
+    assert {figure["unit"] for figure in (creates, new, polls)} == {"x"}
+    assert len(trips) == 2
+    assert len(section["tables"]) == 4
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

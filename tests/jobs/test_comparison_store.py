@@ -10,9 +10,9 @@ from jobs.comparison import Axis, Comparison, ComparisonStatus
 from jobs.comparison_store import ComparisonStore
 from jobs.ids import new_id
 from jobs.order import Once, Order, QueueFull, Repeated, Terms, TooManyActive
-from jobs.record import Status
+from jobs.record import Load, Status
 from jobs.settings import Settings
-from jobs.store import JobStore, Load
+from jobs.store import JobStore
 from tests.jobs.requests import a_request
 
 LABELS = ["a", "b", "c"]

@@ -13,9 +13,9 @@ from jobs import keys, queue
 from jobs.attempt import Attempt
 from jobs.leases import Leases
 from jobs.order import PRIORITIES, Once, Order, QueueFull, Repeated, Terms, TooManyActive
-from jobs.record import Status
+from jobs.record import Load, Status
 from jobs.settings import Settings
-from jobs.store import JobStore, Load
+from jobs.store import JobStore
 from tests.jobs.requests import a_request
 
 MODELS = ["shapes"]
@@ -36,7 +36,7 @@ def test_who_waits_is_claimed_by_priority_then_by_age(store: JobStore, prioritie
     made = [(PRIORITIES.index(priority), store.create(a_request(priority=priority)).id) for priority in priorities]
     line = [id for _, id in sorted(made)]
     records = [store.get(id) for id in line]
-    assert list(store.line(filter(None, records))[0].values()) == list(range(len(line)))
+    assert [record.position for record in records if record] == list(range(len(line)))
     assert claimed(store) == line
 
 

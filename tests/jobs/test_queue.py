@@ -6,7 +6,9 @@ import queue as std
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 from rq import Queue, get_current_job
@@ -108,3 +110,27 @@ def test_workers_leave_no_trace_of_themselves(store: JobStore, settings: Setting
 def test_the_queue_is_one_that_rq_tools_see(store: JobStore) -> None:
     store.create(a_request())
     assert [(found.name, found.count) for found in Queue.all(connection=store.redis)] == [("guidepost", 1)]
+
+
+def test_a_bell_is_what_rq_itself_would_have_queued(store: JobStore) -> None:
+    """The script rings with RQ's own commands."""
+    ours = f"{store.create(a_request()).id}-1"
+    with store.redis.pipeline() as pipeline:
+        queue.ring(pipeline, queue.queue(store.redis), "theirs-1")
+        pipeline.execute()
+    assert store.redis.lrange("rq:queue:guidepost", 0, -1) == [ours.encode(), b"theirs-1"]
+    written, expected = (hash_of(store, name) for name in (ours, "theirs-1"))
+    assert written.keys() == expected.keys()
+    assert abs(when(written) - when(expected)).total_seconds() <= 60
+    for fields in (written, expected):
+        for changing in (b"created_at", b"enqueued_at", b"description"):
+            del fields[changing]
+    assert written == expected
+
+
+def hash_of(store: JobStore, name: str) -> dict[bytes, bytes]:
+    return cast(dict[bytes, bytes], store.redis.hgetall(f"rq:job:{name}"))
+
+
+def when(fields: dict[bytes, bytes]) -> datetime:
+    return datetime.fromisoformat(fields[b"enqueued_at"].decode())

@@ -10,9 +10,12 @@ import redis
 
 from jobs import keys
 from jobs.attempt import Attempt
+from jobs.correlation import Correlation, correlated
 from jobs.events import read_events
-from jobs.record import Failure, Status, StoredImage, Usage
-from jobs.store import JobStore, Load
+from jobs.ids import new_id
+from jobs.order import Order, Terms
+from jobs.record import Failure, Load, Status, StoredImage, Usage
+from jobs.store import JobStore
 from tests.jobs.requests import a_request
 
 IMAGE = StoredImage(index=0, seed=7, sha256="00", width=64, height=64)
@@ -35,6 +38,32 @@ def test_create_records_queues_and_tells(store: JobStore) -> None:
     assert store.redis.lrange("rq:queue:guidepost", 0, -1) == [f"{record.id}-1".encode()]
     assert types(store, record.id) == ["status"]
     assert store.get(record.id) == record
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_create_that_is_sent_twice_is_accepted_once(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """The first answer got lost on its way."""
+    ids = [new_id() for _ in range(count)]
+    made = []
+    for _ in range(2):
+        monkeypatch.setattr("jobs.store.new_id", iter(ids).__next__)
+        made.append(store.create_all([Order(a_request(), 4)] * count))
+    assert made[0] == made[1]
+    assert store.load() == Load(count, 4 * count)
+    assert store.redis.lrange("rq:queue:guidepost", 0, -1) == [f"{id}-1".encode() for id in ids]
+
+
+def test_what_was_created_is_what_is_read(store: JobStore) -> None:
+    webhook = {"url": "https://example.com/hook"}
+    request = a_request(webhook=webhook, n=2, metadata={"project": "é"}, priority="low")
+    terms = Terms(tenant="t", cancel_after=60.0)
+    with correlated(Correlation("a-request", traceparent=f"00-{'1' * 32}-{'2' * 16}-01")):
+        records = store.create_all([Order(request, 8), Order(a_request(), 4)], terms)
+    assert [store.get(record.id) for record in records] == records
+    assert store.page().records == records[::-1]
+    assert [record.position for record in records] == [1, 0]  # the second has a higher priority
 
 
 def test_queue_entries_are_json(store: JobStore) -> None:
@@ -201,9 +230,9 @@ def test_pages_by_status(store: JobStore) -> None:
 
 def test_queue_position_counts_those_ahead(store: JobStore) -> None:
     records = [store.create(a_request()) for _ in range(3)]
-    assert list(store.line(records)[0].values()) == [0, 1, 2]
+    assert [record.position for record in records] == [0, 1, 2]
     store.cancel(records[0].id)
-    assert list(store.line(records)[0].values()) == [None, 0, 1]
+    assert [record.position for record in store.page().records] == [1, 0, None]
 
 
 def test_indexes_forget_what_expired_long_ago(store: JobStore, connection: redis.Redis) -> None:

@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from jobs.api_keys import ApiKeyStore
 from jobs.presence import Presence
-from jobs.record import Status
+from jobs.record import Load, Status
 from jobs.settings import Settings
-from jobs.store import JobStore, Load
+from jobs.store import JobStore
 from service.app import create_app
 from tests.jobs.requests import TEXT
 from tests.service.stand_in import StandIn

@@ -12,8 +12,9 @@ from starlette.testclient import TestClient
 
 from jobs.cost import Pace
 from jobs.presence import Presence, WorkerInfo
+from jobs.record import Load
 from jobs.settings import Settings
-from jobs.store import JobStore, Load
+from jobs.store import JobStore
 from service.app import create_app
 from service.estimates import overall_rate, rate, until_end_of_running
 from tests.jobs.requests import LABELS, TEXT
@@ -153,7 +154,7 @@ def test_a_poll_asks_redis_no_more_than_it_did(paced: TestClient, connection: re
         name: count - before.get(name, 0) for name, count in calls(connection).items() if count != before.get(name)
     }
     assert asked.pop("info") == 1
-    assert asked == {"hgetall": 2, "zrank": 1}  # the record; then the line, with its load, in one round trip
+    assert asked == {"evalsha": 1, "hgetall": 1, "hmget": 2, "zrank": 1}  # by one script
 
 
 def calls(connection: redis.Redis) -> dict[str, int]:
