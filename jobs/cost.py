@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+LEAST_SECONDS = 1e-9
 LEAST_ROWS = 2
 """A lone row is evaluated as two: see ADR 8."""
 
@@ -30,8 +31,8 @@ class Pace(BaseModel):
     """Of an image."""
     forward: float = Field(ge=0)
     """Seconds of a forward besides those of its rows."""
-    row: float = Field(gt=0)
-    """Seconds of each row."""
+    row: float = Field(ge=0)
+    """Seconds of each row; 0 where ticks take as long whatever is in them, as on an accelerator with small batches."""
     image: float = Field(0.0, ge=0)
     """Seconds of each image at its end: decoded, encoded, stored."""
     most: int = Field(gt=0)
@@ -42,7 +43,7 @@ class Pace(BaseModel):
     @property
     def rate(self) -> float:
         """Evaluations a second where every forward is full."""
-        return self.most / float(self.seconds(self.most))
+        return self.most / max(float(self.seconds(self.most)), LEAST_SECONDS)
 
     def seconds(self, rows: ArrayLike) -> Rows:
         """Until so many rows are evaluated, each number by itself: full forwards follow one another. None take none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,11 +27,13 @@ class Boarding:
         self.models = models
         self._encoder = Encoder()
         self._decoder = decoder
+        self._lock = threading.Lock()
 
     @torch.no_grad()
     def flight(self, task: Task) -> Flight:
         """The flight of a task, from its checkpoint where it has one that fits."""
-        return self._resumed(task) or self._flight(task, [None] * task.request.n)
+        with self._lock:  # neither tokenizers nor diffusers' imports at first use serve two threads at a time
+            return self._resumed(task) or self._flight(task, [None] * task.request.n)
 
     def _resumed(self, task: Task) -> Flight | None:
         if task.resumes is None:

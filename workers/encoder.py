@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,12 +17,11 @@ REMEMBERED = 512
 
 
 class Encoder:
-    """Encodes prompts and labels, the least recently used forgotten first. For several threads."""
+    """Encodes prompts and labels, the least recently used forgotten first."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
         self._known: OrderedDict[tuple[str, Wanted], Condition] = OrderedDict()
-        self._lock = threading.Lock()
 
     def conditions(
         self, model: Model, request: GenerationRequest, models: Mapping[str, Model] | None = None
@@ -62,10 +60,9 @@ class Encoder:
 
     def _encoded(self, model: Model, wanted: Wanted) -> Condition:
         key = (model.info.id, wanted)
-        with self._lock:  # a tokenizer serves one thread at a time
-            if key not in self._known:
-                self._known[key] = model.label(wanted) if isinstance(wanted, int) else model.encode(wanted)
-                if len(self._known) > self._remembered:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(key)
-            return self._known[key]
+        if key not in self._known:
+            self._known[key] = model.label(wanted) if isinstance(wanted, int) else model.encode(wanted)
+            if len(self._known) > self._remembered:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -26,7 +26,7 @@ from workers.lane import Lane
 from workers.meter import Meter
 from workers.pace import Pace
 from workers.task import Outcome, Task
-from workers.turns import going
+from workers.turns import Waiting, going
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,13 @@ class Engine:
             self._look_after(flight)
         ended = time.perf_counter()
         self.stats.busy_seconds += ended - began
-        self.meter.tick(wanted, [lane.trajectory for _, lane in turn if lane.sample is not None], ended - arrived)
+        self._measure(wanted, turn, ended - arrived)
+
+    def _measure(self, wanted: Sequence[tuple[Model, Branch]], turn: Sequence[Waiting], seconds: float) -> None:
+        try:
+            self.meter.tick(wanted, [lane.trajectory for _, lane in turn if lane.sample is not None], seconds)
+        except Exception:  # what is predicted is worth less than what runs
+            log.exception("a tick was not measured")
 
     def _look_after(self, flight: Flight) -> None:
         """What becomes of a flight after its lanes have moved."""

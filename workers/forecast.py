@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,8 @@ from workers.flight import Flight
 
 FRESH_SECONDS = 0.5
 """For which a forecast stands: its cost, some tens of microseconds a task, is paid this often at most."""
+
+log = logging.getLogger(__name__)
 
 Left = tuple[float, float]
 
@@ -34,7 +37,7 @@ class Forecast:
         with self._lock:
             now = time.monotonic()
             if now - self._made > FRESH_SECONDS or id not in self._left:
-                self._made, self._left = now, self.all_left()
+                self._made, self._left = now, self._all_left()
             if (left := self._left.get(id)) is None:
                 return None
             alone, crowded = left
@@ -43,6 +46,13 @@ class Forecast:
     def remaining(self) -> int:
         """Evaluations to come of all that runs."""
         return int(sum(sum(calls_ahead(lane.trajectory)) for flight in self.engine.flights for lane in flight.running))
+
+    def _all_left(self) -> dict[str, Left]:
+        try:
+            return self.all_left()
+        except Exception:  # a generation goes on, whatever is said of its end
+            log.exception("there is no forecast")
+            return {}
 
     def all_left(self) -> dict[str, Left]:
         """Of every task that runs."""

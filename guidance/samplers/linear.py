@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from guidance.noise import CLEAN, NoiseTable
-from guidance.prediction import Prediction
+from guidance.prediction import Prediction, widest
 from guidance.samplers.solver import Solver
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ CLIPS = ("clip_sample", "thresholding")
 """Of a scheduler's configuration."""
 SHAPE = (1, 16, 1, 1)
 """Of the unit vectors: an entry for each term, and one where only the noise is seen."""
+ONES = widest(torch.ones(SHAPE))
 NOISE, ANSWER, FIRST = 1, 2, 3
 """Their entries; that of the sample is 0, those of what is remembered come last."""
 ROUNDING = 1e-6
@@ -143,7 +144,7 @@ def _steps(solver: Solver) -> Iterator[LinearStep]:
         for entry, place in enumerate(memory, FIRST):
             _put(solver.scheduler, place, _unit(entry))
         generator, fresh = (torch.Generator().manual_seed(call) for _ in range(2))
-        noise = torch.randn(SHAPE, generator=fresh, dtype=torch.float64)
+        noise = torch.randn(SHAPE, generator=fresh, dtype=ONES.dtype)
         answer = Prediction(_unit(0), CLEAN, _unit(ANSWER), "eps")  # of which the scheduler takes the value alone
         scale = float(solver.network_input(_unit(0), call)[0, 0])
         after = solver.advance(_unit(0), answer, call, generator)
@@ -157,7 +158,7 @@ def _steps(solver: Solver) -> Iterator[LinearStep]:
 
 def _row(found: Tensor, terms: list[int], noise: Tensor) -> Row:
     """What each term counts for, from what became of the unit vectors; the noise alone is at its own entry."""
-    found, noise = found.double().flatten(), noise.flatten()
+    found, noise = found.to(noise).flatten(), noise.flatten()
     of_noise = found[NOISE] / noise[NOISE]
     factors = (found - of_noise * noise).where(torch.arange(len(found)) != NOISE, of_noise)
     least = ROUNDING * float(factors.abs().max())
@@ -165,9 +166,7 @@ def _row(found: Tensor, terms: list[int], noise: Tensor) -> Row:
 
 
 def _unit(entry: int) -> Tensor:
-    vector = torch.zeros(SHAPE, dtype=torch.float64)
-    vector[0, entry] = 1.0
-    return vector
+    return ONES * (torch.arange(SHAPE[1]) == entry).view(SHAPE)
 
 
 def _places(solver: Solver) -> Iterator[Place]:

@@ -106,3 +106,8 @@ def test_an_image_that_joins_never_lets_another_end_sooner(
     ahead = [(pace, calls) for calls in flying]
     joined = ends([*ahead, (pace, joining)])[: len(ahead)]
     assert all(after >= before * (1 - 1e-9) for before, after in zip(ends(ahead), joined, strict=True))
+
+
+def test_a_worker_whose_ticks_take_as_long_whatever_is_in_them_has_a_rate() -> None:
+    assert Pace(model="m", pixels=64, forward=0.5, row=0, most=8).rate == 16
+    assert Pace(model="m", pixels=64, forward=0, row=0, most=8).rate > 1e6

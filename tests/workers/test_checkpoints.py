@@ -107,7 +107,7 @@ def test_images_that_were_done_are_kept_and_one_that_was_lost_is_lost(model: Fai
     body = {"n": 3, "label": 3, "sampler": {"type": "ddim", "steps": 24}}
     [expected] = run_to_end(Engine({"small": model}), [make_task(**body)])
     model.fault = spoiling(model)
-    [(states, _)] = cut(Engine({"small": model}), [make_task(**body)], 14)
+    [(states, _)] = cut(Engine({"small": model}), [make_task(**body)], 18)
     again = make_task(**body)
     again.resumes = states
     [ended] = run_to_end(Engine({"small": small_mixture()}), [again])  # a model that spoils nothing
