@@ -29,7 +29,8 @@ end
 local function line_up()
   local known = redis.call('HMGET', record, 'crew', 'place', 'nfe_total')
   redis.call('ZADD', KEYS[5] .. ':' .. known[1], known[2], id)
-  if tonumber(known[3]) <= options.short then
+  local planned = tonumber(known[3])
+  if planned > 0 and planned <= options.short then
     redis.call('ZADD', KEYS[14] .. ':' .. known[1], known[2], id)
   end
   redis.call('SADD', KEYS[5], known[1])
