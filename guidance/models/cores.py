@@ -8,7 +8,8 @@ See docs/adr/0028-rows-dealt-to-cores.md for what that gains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import accumulate, pairwise
 from typing import TypeVar
@@ -16,6 +17,7 @@ from typing import TypeVar
 import torch
 
 from guidance.models.invariance import SMALLEST_BATCH
+from guidance.models.tries import Tries
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
@@ -26,22 +28,40 @@ class Cores:
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
+        self._tries: dict[int, Tries[int]] = {}
 
-    def shared(self, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row]) -> list[Answer]:
+    def shared(
+        self, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row], kind: Hashable = None
+    ) -> list[Answer]:
         """`compute(rows)`, share by share, in the order of the rows. Raises the first error, once every share is over.
 
-        Too few rows for two shares are computed where they are asked for, by all cores.
+        Too few rows for two shares are computed where they are asked for, by all cores or by one, whichever is faster
+        for rows of this `kind`: for a small network that is one.
         """
         cores = torch.get_num_threads()
         parts = shares(len(rows), cores)
-        if len(parts) < 2:
+        if cores == 1:
             return compute(rows)
+        if len(parts) < 2:
+            return self._together(cores, compute, rows, (kind, len(rows)))
         if self._threads is None:
             self._threads = ThreadPoolExecutor(cores, "core")
         futures = [self._threads.submit(_on, cores // len(parts), compute, rows[start:end]) for start, end in parts]
         wait(futures)
         torch.set_num_threads(cores)  # new threads begin with what was set last, in whichever thread
         return [answer for future in futures for answer in future.result()]
+
+    def _together(
+        self, cores: int, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row], kind: Hashable
+    ) -> list[Answer]:
+        tries = self._tries.setdefault(cores, Tries([cores, 1]))
+        way, began = tries.next(kind), time.perf_counter()
+        try:
+            answers = _on(way, compute, rows)
+        finally:
+            torch.set_num_threads(cores)
+        tries.took(kind, way, time.perf_counter() - began)
+        return answers
 
 
 def shares(rows: int, cores: int) -> list[tuple[int, int]]:

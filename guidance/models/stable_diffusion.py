@@ -160,7 +160,9 @@ class StableDiffusion:
         return (tuple(branch.x.shape), tuple(branch.cond.embeddings["text"].shape), branch.pull is None, apart)
 
     def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
-        return self._cores.shared(self._forward, branches) if self.device.type == "cpu" else self._forward(branches)
+        if self.device.type != "cpu":
+            return self._forward(branches)
+        return self._cores.shared(self._forward, branches, self.batch_key(branches[0]))
 
     @torch.no_grad()
     def _forward(self, branches: Sequence[Branch]) -> list[Tensor]:

@@ -39,7 +39,7 @@ def test_every_share_has_its_own_part_of_the_cores(two_cores: None) -> None:
         return [torch.get_num_threads()] * len(rows)
 
     cores = Cores()
-    assert cores.shared(asked, range(2)) == [2, 2]
+    assert {tuple(cores.shared(asked, range(2))) for _ in range(2)} == {(2, 2), (1, 1)}  # both are tried
     assert cores.shared(asked, range(4)) == [1, 1, 1, 1]
     assert torch.get_num_threads() == 2
 

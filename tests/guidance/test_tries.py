@@ -1,0 +1,46 @@
+"""The fastest of several ways, found on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from guidance.models.tries import AGAIN, FIRST, Tries
+
+
+def taken(tries: Tries[str], seconds: Mapping[str, float], times: int, kind: str = "rows") -> Counter[str]:
+    """How often each way was taken, each taking so long."""
+    found: Counter[str] = Counter()
+    for _ in range(times):
+        way = tries.next(kind)
+        tries.took(kind, way, seconds[way])
+        found[way] += 1
+    return found
+
+
+def test_every_way_is_tried_and_then_the_fastest_is_taken() -> None:
+    tries = Tries(["a", "b", "c"])
+    assert taken(tries, {"a": 3, "b": 1, "c": 2}, 3 * FIRST) == {"a": FIRST, "b": FIRST, "c": FIRST}
+    assert taken(tries, {"a": 3, "b": 1, "c": 2}, 20) == {"b": 20}
+
+
+def test_the_others_are_tried_again_now_and_then_and_win_when_they_have_become_faster() -> None:
+    tries = Tries(["a", "b"])
+    taken(tries, {"a": 1, "b": 2}, 2 * FIRST)
+    assert taken(tries, {"a": 1, "b": 2}, 3 * AGAIN)["b"] == 3
+    taken(tries, {"a": 4, "b": 2}, 2 * AGAIN)
+    assert taken(tries, {"a": 4, "b": 2}, AGAIN // 2) == {"b": AGAIN // 2}
+
+
+def test_kinds_of_work_are_told_apart() -> None:
+    tries = Tries(["a", "b"])
+    taken(tries, {"a": 1, "b": 2}, 2 * FIRST, "small")
+    taken(tries, {"a": 2, "b": 1}, 2 * FIRST, "large")
+    assert (tries.next("small"), tries.next("large")) == ("a", "b")
+
+
+def test_the_first_time_which_warms_up_does_not_count() -> None:
+    tries = Tries(["a", "b"])
+    for seconds in ({"a": 100, "b": 2}, {"a": 100, "b": 2}, {"a": 1, "b": 2}, {"a": 1, "b": 2}, {"a": 1, "b": 2}):
+        taken(tries, seconds, 1)
+    assert taken(tries, {"a": 1, "b": 2}, 5)["a"] >= 4
