@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import uvicorn  # noqa: F401
@@ -92,8 +93,8 @@ def claimed() -> None:
     """The process dies when it has claimed for the first time, before it knows what."""
     claim = JobStore.claim
 
-    def claim_and_die(self: JobStore, worker: str, models: Sequence[str], token: str) -> Attempt | int:
-        found = claim(self, worker, models, token)
+    def claim_and_die(self: JobStore, *given: Any) -> Attempt | int:
+        found = claim(self, *given)
         if isinstance(found, Attempt):
             die()
         return found
