@@ -51,7 +51,7 @@ def _spent(bench: Bench, batch: Any) -> tuple[float, float, float]:
 
 def _breakdown(bench: Bench) -> Table:
     """Own time of each part over one workload, watched by timers that cost some microseconds a call."""
-    watch, [batch, *_] = Stopwatch(), bench.batches(MIXED)
+    watch, [*_, batch] = Stopwatch(), bench.batches(MIXED)
     with watch.watching(_places(bench)):
         bench.ours.run(batch)
     total = sum(watch.seconds.values())
