@@ -70,10 +70,10 @@ def test_requests_go_on_in_another_batch_as_if_nothing_had_been(
         return [make_task(str(k), **body) for k, body in enumerate(bodies)]
 
     undisturbed = run_to_end(engine(), made())
-    again, cuts = made(), cut(engine(), made(), ticks)
-    assert any(ended.status == "succeeded" or states is not None for states, ended in cuts)  # not all had a turn yet
-    for task, (states, ended) in zip(again, cuts, strict=True):
-        assert ended.status in ("released", "succeeded")
+    again = made()
+    for task, (states, ended) in zip(again, cut(engine(), made(), ticks), strict=True):
+        assert ended.status in ("released", "succeeded") and ended.usage is not None
+        assert ended.status == "succeeded" or (states is None) == (ended.usage.nfe == 0)  # not all had a turn yet
         task.resumes = states
     together = [make_task("other", seed=77), *chance.sample(again, len(again))]
     ends = dict(zip((task.id for task in together), run_to_end(engine(), together), strict=True))

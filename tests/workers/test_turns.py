@@ -71,6 +71,18 @@ def test_the_first_step_of_a_new_request_is_in_the_next_tick(engine: Engine, mak
     assert step(new) == 1
 
 
+def test_the_first_step_of_a_long_one_comes_before_the_next_of_short_ones(engine: Engine, make_task: MakeTask) -> None:
+    engine.submit(long(make_task, "old"))
+    for k in range(4):  # twice as many as have room in a tick with short ones
+        engine.submit(make_task(f"short {k}", sampler={"type": "ddim", "steps": 20}))
+    for _ in range(5):
+        engine.tick()
+    new = long(make_task, "new")
+    engine.submit(new)
+    engine.tick()
+    assert step(new) == 1
+
+
 def test_a_short_request_goes_in_every_tick_and_ticks_are_half_as_large_meanwhile(
     engine: Engine, make_task: MakeTask, batches: list[int]
 ) -> None:
