@@ -13,7 +13,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import torch
 from torch import Tensor
@@ -55,6 +55,10 @@ class Traced:
         if time.perf_counter() - began < SHORT:
             self._note(kind, inputs)
         return output
+
+    def settle(self) -> None:
+        """Return once all that was worth a trace has one, or has been given up."""
+        wait(self.traces.values())
 
     def _replay(self, kind: Hashable) -> Network:
         """The trace, or the network as it comes where there is none yet or none at all."""
