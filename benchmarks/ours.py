@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.watched import Watched
+from guidance.models.base import Model
 from guidance.models.stable_diffusion import StableDiffusion
 from guidance.models.traced import OFTEN, Traced
 from guidance.noise import Level
@@ -22,7 +23,7 @@ from workers.task import Outcome
 class Ours:
     """Requests through one engine, submitted all at once."""
 
-    def __init__(self, model: StableDiffusion, max_batch_rows: int) -> None:
+    def __init__(self, model: Model, max_batch_rows: int) -> None:
         self.model = model
         self.engine = Engine({model.info.id: model}, max_batch_rows)
         self._thread = self.engine.start()
@@ -32,7 +33,7 @@ class Ours:
         for count in range(1, rows + 1):
             for _ in range(OFTEN):
                 self.forward(self.branches(count))
-        if isinstance(self.model.plain, Traced):
+        if isinstance(self.model, StableDiffusion) and isinstance(self.model.plain, Traced):
             self.model.plain.settle()
 
     def run(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     graphs: Literal["auto", "off"] = Field(
         "auto",
-        description="record forwards, once for each batch size, and replay them; auto: CUDA graphs, and traces on a CPU",
+        description="record forwards, once for each batch size, and replay them; auto: CUDA graphs, traces on a CPU",
     )
     compile: bool = Field(
         False, description="compile networks with inductor, which takes a C++ compiler and minutes at the start"

@@ -96,10 +96,11 @@ def traced(network: Network, inputs: Inputs) -> Network:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of each size that is taken for fixed, as it is meant to be
-        written: Callable[..., Tensor] = torch.jit.trace(positional, tuple(inputs.values()), check_trace=False)
+        trace: Callable[..., Callable[..., Tensor]] = torch.jit.trace
+        written = trace(positional, tuple(inputs.values()), check_trace=False)
 
     def replay(inputs: Inputs) -> Tensor:
-        with torch.jit.optimized_execution(False):  # nothing is fused: that would be other bits
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]  # nothing is fused: equal bits
             return written(*inputs.values())
 
     others = {name: -rows for name, rows in inputs.items()}
