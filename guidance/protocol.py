@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from guidance.attention import Edit
+from guidance.attention import Capture, Edit
 from guidance.memory import remembered
 from guidance.noise import CLEAN, ZERO_SIGNAL, Level
 from guidance.pictures import Picture
@@ -91,9 +91,14 @@ class Branch:
     """A cotangent (1, C, H, W) of the output: then the answer is not the output but the gradient of <output, pull>
     with respect to x."""
 
-    def edited(self, name: str, edit: Edit) -> Branch:
-        """The same evaluation under another name, with one more change of its attention."""
-        return replace(self, name=name, attention=(*self.attention, edit))
+    def edited(self, edit: Edit) -> Branch:
+        """The same evaluation with one more change of its attention, or look at it."""
+        return replace(self, attention=(*self.attention, edit))
+
+    def another(self, name: str, **changes: Any) -> Branch:
+        """A further evaluation, which differs from this one by `changes`. Looks at this one are not looks at that."""
+        edits = tuple(edit for edit in self.attention if not isinstance(edit, Capture))
+        return replace(self, name=name, attention=edits, **changes)
 
 
 Guide = Generator[list[Branch], list["Tensor"], "Tensor"]

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from guidance.attention import Capture
 from guidance.protocol import Asking, Branch, T
 
 if TYPE_CHECKING:
@@ -76,8 +75,7 @@ class Tape:
 
 def question(branch: Branch, cotangent: Tensor) -> Branch:
     """What the network is asked for its share of the chain rule. Looks at its attention were taken the first time."""
-    edits = tuple(edit for edit in branch.attention if not isinstance(edit, Capture))
-    return replace(branch, name=f"{branch.name}:pull", x=branch.x.detach(), attention=edits, pull=cotangent)
+    return branch.another(f"{branch.name}:pull", x=branch.x.detach(), pull=cotangent)
 
 
 def pulled(tops: list[Tensor], leaves: list[Tensor], cotangents: Iterable[Tensor]) -> list[Tensor | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -141,7 +140,7 @@ class Characteristic(Combiner):
     def _shifted(self, step: Step, shift: Tensor, k: int) -> list[Branch]:
         shift = (step.level.alpha * shift).to(step.cond.x.dtype)
         shares = ((step.cond, step.weight - 1), (step.uncond, step.weight))
-        return [replace(b, name=f"{b.name}@{k + 1}", x=b.x + share * shift) for b, share in shares]
+        return [b.another(f"{b.name}@{k + 1}", x=b.x + share * shift) for b, share in shares]
 
 
 def _rows(mask: Tensor) -> Tensor:

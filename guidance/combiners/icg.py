@@ -33,7 +33,7 @@ class ICG(Combiner):
         if step.weight == 1:
             cond, *_ = yield [step.cond, *needed]
             return cond
-        cond, random, *_ = yield [step.cond, replace(step.cond, name="random", cond=self._random(step)), *needed]
+        cond, random, *_ = yield [step.cond, step.cond.another("random", cond=self._random(step)), *needed]
         return random + step.weight * (cond - random)
 
     def _random(self, step: Step) -> Condition:

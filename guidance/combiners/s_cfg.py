@@ -58,7 +58,7 @@ class SCFG(CFG):
         return replace(step, cond=self._watched(step.cond), uncond=self._watched(step.uncond))
 
     def _watched(self, branch: Branch) -> Branch:
-        return branch.edited(branch.name, Capture(EVERYWHERE, ratio=self.finest))
+        return branch.edited(Capture(EVERYWHERE, ratio=self.finest))
 
     def combined(self, cond: Tensor, uncond: Tensor, step: Step) -> Tensor:
         if step.weight < 0:

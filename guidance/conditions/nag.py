@@ -43,4 +43,4 @@ class NAG(ConditionTransform):
         if self.scale == 1 or self.blend == 0 or step.index >= self.stop * step.count:
             return step
         edit = NegativeAttention(self.layers, step.uncond.cond.embeddings["text"], self.scale, self.cap, self.blend)
-        return step.with_branch(step.cond.edited(step.cond.name, edit))
+        return step.with_branch(step.cond.edited(edit))

@@ -27,7 +27,7 @@ class Layered(Perturbation):
 
     def weakened(self, step: Step) -> Branch:
         """The conditional branch of `step`, weakened; named like the method."""
-        return step.cond.edited(self.type_name(), self.edit())
+        return step.cond.another(self.type_name()).edited(self.edit())
 
     def push(self, step: Step) -> Guide:
         cond, weak = yield [step.cond, self.weakened(step)]

@@ -53,7 +53,7 @@ class SAG(Perturbation):
         return frozenset({self.base, self.type})
 
     def prepare(self, step: Step) -> Step:
-        watched = self._base(step).edited(self.base, Capture(self.layers))
+        watched = self._base(step).edited(Capture(self.layers))
         return replace(step, cond=watched) if self.base == "cond" else replace(step, uncond=watched)
 
     def _base(self, step: Step) -> Branch:

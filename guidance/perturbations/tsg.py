@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -51,4 +50,4 @@ class TSG(Perturbation):
             step.memory[self.type] = step.draw_seed()
         share = step.level.t / step.noisiest.t if step.noisiest.t else 1.0
         noise = TimeNoise(self.noise_scale * share**self.alpha, step.memory[self.type], self.relative)
-        return replace(step.cond, name=self.type, time_noise=noise)
+        return step.cond.another(self.type, time_noise=noise)

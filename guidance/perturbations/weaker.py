@@ -38,5 +38,5 @@ class Weaker(Stage):
     def weak(self, name: str, step: Step) -> Branch:
         """The conditional branch of `step`, asked of the weaker version."""
         if self.model is None:
-            return step.cond.edited(name, SkippedBlock(self.layers))
+            return step.cond.another(name).edited(SkippedBlock(self.layers))
         return Branch(name, step.cond.x, step.level, step.cond.cond.elsewhere[self.model])

@@ -113,7 +113,7 @@ def test_rows_that_ask_for_another_attention_leave_the_others_their_bits(net: Ne
     model = net(name, torch.float16, True, ROWS)
     rows = branches(model, 6)
     alone = [model.evaluate([row])[0] for row in rows]
-    edited = rows[0].edited("edited", IdentityAttention(("mid",)))
+    edited = rows[0].edited(IdentityAttention(("mid",)))
     assert model.batch_key(edited) != model.batch_key(rows[1])
     changed, *others = model.evaluate([edited, *rows[1:]])
     assert not torch.equal(changed, alone[0])

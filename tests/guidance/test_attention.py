@@ -69,7 +69,7 @@ def test_a_row_that_asks_changes_no_other_and_does_not_depend_on_them(
     net: StableDiffusion, rows: list[Branch], kind: int
 ) -> None:
     edit = edits(net)[kind]
-    plain, asked = net.evaluate(rows), rows[2].edited("changed", edit)
+    plain, asked = net.evaluate(rows), rows[2].edited(edit)
     mixed = net.evaluate([*rows[:2], asked, *rows[3:]])
     assert [torch.equal(a, b) for a, b in zip(plain, mixed, strict=True)] == [
         True,
@@ -82,7 +82,7 @@ def test_a_row_that_asks_changes_no_other_and_does_not_depend_on_them(
 
 
 def test_different_rows_ask_for_different_things(net: StableDiffusion, rows: list[Branch]) -> None:
-    asked = [row.edited("changed", edit) for row, edit in zip(rows, edits(net), strict=False)]
+    asked = [row.edited(edit) for row, edit in zip(rows, edits(net), strict=False)]
     together = net.evaluate(asked)
     for branch, value in zip(asked, together, strict=True):
         assert torch.equal(net.evaluate([branch, rows[0]])[0], value)
@@ -90,7 +90,7 @@ def test_different_rows_ask_for_different_things(net: StableDiffusion, rows: lis
 
 def test_a_layer_that_is_not_there_is_an_error_and_not_a_plain_result(net: StableDiffusion, rows: list[Branch]) -> None:
     with pytest.raises(ValueError, match=r"layers = up\.9"):
-        net.evaluate([rows[0].edited("changed", IdentityAttention(("up.9",))), rows[1]])
+        net.evaluate([rows[0].edited(IdentityAttention(("up.9",))), rows[1]])
 
 
 def test_layers_are_named_by_their_place(net: StableDiffusion) -> None:
@@ -130,7 +130,7 @@ def test_the_attention_of_a_single_token_is_the_identity(net: StableDiffusion) -
 
 
 def test_a_blur_of_no_width_changes_nothing(net: StableDiffusion, rows: list[Branch]) -> None:
-    sharp = rows[0].edited("changed", BlurredQueries(ALL, 1e-3))
+    sharp = rows[0].edited(BlurredQueries(ALL, 1e-3))
     torch.testing.assert_close(net.evaluate([sharp])[0], net.evaluate([rows[0]])[0], rtol=1e-4, atol=1e-5)
 
 
@@ -166,7 +166,7 @@ def test_a_blur_keeps_a_constant_and_is_a_separable_gaussian() -> None:
 
 def test_skipping_every_block_is_a_network_without_them(net: StableDiffusion, rows: list[Branch]) -> None:
     """Each transformer is then its normalisation and two projections: prompts no longer matter."""
-    skipped = [replace(rows[0], cond=row.cond).edited("changed", SkippedBlock(ALL)) for row in rows[:2]]
+    skipped = [replace(rows[0], cond=row.cond).edited(SkippedBlock(ALL)) for row in rows[:2]]
     first, second = net.evaluate(skipped)
     assert torch.equal(first, second)
 
@@ -178,7 +178,7 @@ def test_skipping_a_block_that_adds_nothing_changes_nothing(net: StableDiffusion
     for part in (block.attn1.to_out[0], block.attn2.to_out[0], block.ff.net[2]):
         torch.nn.init.zeros_(part.weight)
         torch.nn.init.zeros_(part.bias)
-    skipped = rows[0].edited("changed", SkippedBlock(("mid",)))
+    skipped = rows[0].edited(SkippedBlock(("mid",)))
     torch.testing.assert_close(silent.evaluate([skipped])[0], silent.evaluate([rows[0]])[0], rtol=1e-5, atol=1e-6)
     assert not torch.allclose(net.evaluate([skipped])[0], net.evaluate([rows[0]])[0], rtol=1e-3, atol=1e-3)
 
@@ -210,13 +210,13 @@ def test_sag_without_salient_tokens_pushes_by_nothing(net: StableDiffusion, rows
 def test_nag_at_its_neutral_settings_changes_nothing(
     net: StableDiffusion, rows: list[Branch], changes: dict[str, float]
 ) -> None:
-    guided = net.evaluate([rows[0].edited("changed", nag(net, **changes))])[0]
+    guided = net.evaluate([rows[0].edited(nag(net, **changes))])[0]
     torch.testing.assert_close(guided, net.evaluate([rows[0]])[0], rtol=1e-4, atol=1e-5)
 
 
 def test_nag_of_equal_prompts_changes_nothing(net: StableDiffusion, rows: list[Branch]) -> None:
     same = NegativeAttention(ALL, rows[0].cond.embeddings["text"], 5.0, 2.5, 0.5)
-    guided = net.evaluate([rows[0].edited("changed", same)])[0]
+    guided = net.evaluate([rows[0].edited(same)])[0]
     torch.testing.assert_close(guided, net.evaluate([rows[0]])[0], rtol=1e-4, atol=1e-5)
 
 
@@ -242,7 +242,7 @@ def test_nag_acts_on_the_conditional_branch_alone() -> None:
 
 def test_captured_maps_are_probabilities_of_the_asked_ratio(net: StableDiffusion, rows: list[Branch]) -> None:
     fine, coarse = Capture(ALL, ratio=1), Capture(ALL, ratio=8)
-    net.evaluate([rows[0].edited("cond", fine), rows[1].edited("cond", coarse)])
+    net.evaluate([rows[0].edited(fine), rows[1].edited(coarse)])
     assert sorted(kept.layer for kept in fine.maps) == sorted(net.layers)
     tokens = {len(kept.self_map) for kept in coarse.maps}
     assert tokens == {min(len(kept.self_map) for kept in fine.maps)}  # none is 8 times coarser: the coarsest there are

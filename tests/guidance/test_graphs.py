@@ -185,7 +185,7 @@ def test_rows_that_ask_something_of_the_network_are_not_recorded(
     net: StableDiffusion, eager: StableDiffusion, branches: list[Branch]
 ) -> None:
     plain, *others = branches[:4]
-    edited = others[0].edited("edited", IdentityAttention(("mid",)))
+    edited = others[0].edited(IdentityAttention(("mid",)))
     noisy = Branch("noisy", others[1].x, others[1].level, others[1].cond, time_noise=TimeNoise(1.0, 3))
     recorded = net.plain.recorder.recorded  # type: ignore[attr-defined]
     for got, expected in zip(net._forward([plain, edited, noisy]), eager.evaluate([plain, edited, noisy]), strict=True):
@@ -198,7 +198,7 @@ def test_rows_that_ask_something_of_the_network_are_not_recorded(
 def test_rows_that_ask_share_no_batch_with_those_that_take_another_way(
     eager: StableDiffusion, branches: list[Branch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, edited = branches[0], branches[0].edited("edited", IdentityAttention(("mid",)))
+    plain, edited = branches[0], branches[0].edited(IdentityAttention(("mid",)))
     assert eager.batch_key(plain) == eager.batch_key(edited)
     monkeypatch.setattr(eager, "execution", Execution(compiled=True))
     assert eager.batch_key(plain) != eager.batch_key(edited)

@@ -89,7 +89,7 @@ def test_rows_have_the_same_bits_in_any_batch_whatever_others_ask(net: StableDif
     for count in range(2, 8):
         for got, expected in zip(net.evaluate(rows[:count]), alone, strict=False):
             assert torch.equal(got, expected), count
-    edited = rows[0].edited("edited", IdentityAttention(("mid",)))
+    edited = rows[0].edited(IdentityAttention(("mid",)))
     changed, *others = net.evaluate([edited, *rows[1:]])
     assert not torch.equal(changed, alone[0])
     assert all(torch.equal(got, expected) for got, expected in zip(others, alone[1:], strict=True))
