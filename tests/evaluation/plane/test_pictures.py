@@ -13,13 +13,15 @@ from evaluation.plane.cloud import sampled, starts
 from evaluation.plane.measures import Moments
 from evaluation.plane.two_classes import FAR, NEAR, PLANE
 from guidance.noise import Level
+from guidance.samplers import Heun
 
 COUNT = 150
 
 
-def stretched(name: str, weight: float) -> float:
+def stretched(name: str, weight: float, sampler: Heun = sharpening.SAMPLER) -> float:
     """The factor by which sampling shrinks the noise that it starts from: the map is affine for Gaussians."""
-    points, begun = sharpening.pair(name, weight, 3).points, starts(sharpening.PAIR, 3).flatten(1)
+    cloud = sampled(sharpening.PAIR, sharpening.guidance(name, weight), 3, against=1, sampler=sampler)
+    points, begun = cloud.points, starts(sharpening.PAIR, 3).flatten(1)
     factors = (points[1:] - points[0]) / (begun[1:] - begun[0])
     torch.testing.assert_close(factors, factors[:1, :1].expand_as(factors), rtol=1e-3, atol=0)
     return float(factors.mean())
@@ -27,7 +29,17 @@ def stretched(name: str, weight: float) -> float:
 
 @pytest.mark.parametrize("weight", [1.0, 2.0, 4.0])
 def test_cfg_of_gaussians_ends_at_the_spread_of_its_closed_form(weight: float) -> None:
-    assert stretched("CFG", weight) == pytest.approx(sharpening.cfg_std(weight), rel=0.05)
+    """From the first noise level to the last, which is denoised; and near that of infinite noise."""
+    sampler = Heun(steps=100, spacing="karras")
+    levels = sampler.levels(sharpening.PAIR.info.noise)
+    high, low = levels[0].ratio, levels[-1].ratio
+    factor, end = 1.0, 0.0
+    for std, share in ((sharpening.COND_STD, weight), (sharpening.NULL_STD, 1 - weight)):
+        factor *= ((std**2 + low**2) / (std**2 + high**2)) ** (share / 2)
+        end += share * std**2 / (std**2 + low**2)
+    found = stretched("CFG", weight, sampler)
+    assert found == pytest.approx(high * factor * end, rel=0.01)
+    assert found == pytest.approx(sharpening.cfg_std(weight), rel=0.05)
 
 
 @pytest.mark.parametrize("weight", [2.0, 4.0])
@@ -49,7 +61,8 @@ def test_guided_samples_of_three_gaussians_go_past_their_sharpened_density() -> 
     """At w = 1 they do not: twice the standard error of the mean is 0.1."""
     grid = lattice((-4, 4), (-4, 4))
     for weight, (least, most) in {1.0: (-0.1, 0.1), 3.0: (0.3, 1.0)}.items():
-        _, density, samples, *_ = three_gaussians.row(weight, three_gaussians.clouds(weight, COUNT)[0], grid)
+        points = sampled(three_gaussians.PLANE, three_gaussians.guidance(weight), COUNT).points
+        _, density, samples, *_ = three_gaussians.row(weight, points, grid)
         assert least < samples - density < most
 
 
