@@ -19,7 +19,7 @@ CLASSES = (BLUE, ORANGE, GREEN)
 WIDTH = 10.0
 """Inches. At 110 pixels each, about what a page of documentation is wide."""
 DPI = 110
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": FAINT,
@@ -69,7 +69,8 @@ def lattice(x: tuple[float, float], y: tuple[float, float], cells: int = CELLS) 
 
 
 def dots(panel: Axes, points: Tensor, colour: str, size: float = 4, alpha: float = 0.45) -> None:
-    panel.scatter(*points.T.numpy(), s=size, color=colour, alpha=alpha, linewidths=0)
+    x, y = points.T.numpy()
+    panel.scatter(x, y, s=size, color=colour, alpha=alpha, linewidths=0)
 
 
 def lines(panel: Axes, points: Tensor, density: Tensor, colour: str, **look: Any) -> None:

@@ -85,8 +85,8 @@ def picture() -> Picture:
     for panel in panels[0]:
         panel.set_xlabel("")
     columns = ["", "outliers", "stem", "far branch", "near branch", "own class", "Fréchet", "evaluations"]
-    spent: dict[str, Cell] = {"the truth": None} | {name: str(found.evaluations) for name, found in clouds.items()}
-    rows = [[name, *numbers(shown), spent[name]] for name, shown in points.items()]
+    spent = {name: str(found.evaluations) for name, found in clouds.items()}
+    rows: list[list[Cell]] = [[name, *numbers(shown), spent.get(name)] for name, shown in points.items()]
     return Picture(figure, columns, rows, COUNT, SPECS, SAMPLER)
 
 

@@ -24,7 +24,8 @@ ARROWS = 13
 
 def picture() -> Picture:
     figure = canvas(5.9)
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 0.95))
+    halves = figure.add_gridspec(2, 1, height_ratios=(1, 0.95))
+    above, below = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
     panels = above.subplots(1, len(SIGMAS), sharey=True)
     for panel, sigma in zip(panels, SIGMAS, strict=True):
         field(panel, sigma)

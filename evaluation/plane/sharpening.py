@@ -7,6 +7,7 @@ w / s_c^2 + (1 - w) / s_u^2, and CFG's ordinary differential equation ends at th
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -51,12 +52,12 @@ def mixture(name: str, weight: float, count: int = COUNT) -> Cloud:
 
 def product_std(weight: float) -> float:
     """Of p_c^w p_u^(1-w)."""
-    return (weight / COND_STD**2 + (1 - weight) / NULL_STD**2) ** -0.5
+    return 1 / math.sqrt(weight / COND_STD**2 + (1 - weight) / NULL_STD**2)
 
 
 def cfg_std(weight: float) -> float:
     """Where CFG ends, from infinite noise."""
-    return COND_STD**weight * NULL_STD ** (1 - weight)
+    return math.pow(COND_STD, weight) * math.pow(NULL_STD, 1 - weight)
 
 
 def picture() -> Picture:

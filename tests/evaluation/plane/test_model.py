@@ -30,7 +30,7 @@ def test_a_point_in_a_crowd_has_the_answer_that_the_servable_model_gives_it_alon
     alone = Gaussians(PLANE.means, PLANE.stds)
     x = points(7).view(-1, 2, 1, 1)
     [crowd] = PLANE.evaluate([Branch("uncond", x, LEVEL, PLANE.encode(None))])
-    rows = [alone.evaluate([Branch("uncond", row, LEVEL, alone.encode(None))])[0] for row in x.split(1)]
+    rows = [alone.evaluate([Branch("uncond", row, LEVEL, alone.encode(None))])[0] for row in torch.split(x, 1)]
     assert torch.equal(crowd, torch.cat(rows))
 
 
