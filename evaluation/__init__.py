@@ -1,0 +1,1 @@
+"""Guidance measured: sweeps, metrics, claims and pictures."""
