@@ -70,7 +70,10 @@ class Bench:
 
     @cached_property
     def ours(self) -> Ours:
-        return Ours(self.model, self.rows)
+        ours = Ours(self.model, self.rows)
+        if not self.quick:
+            ours.warm_up(self.rows)
+        return ours
 
     @cached_property
     def rows(self) -> int:

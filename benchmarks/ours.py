@@ -11,6 +11,8 @@ from torch import Tensor
 
 from benchmarks.watched import Watched
 from guidance.models.base import Model
+from guidance.models.stable_diffusion import StableDiffusion
+from guidance.models.traced import OFTEN, Traced
 from guidance.noise import Level
 from guidance.protocol import Branch
 from jobs.request import GenerationRequest
@@ -25,6 +27,14 @@ class Ours:
         self.model = model
         self.engine = Engine({model.info.id: model}, max_batch_rows)
         self._thread = self.engine.start()
+
+    def warm_up(self, rows: int) -> None:
+        """Batches of every size until they are traced or recorded, as those of a worker are after its first minutes."""
+        for count in range(1, rows + 1):
+            for _ in range(OFTEN):
+                self.forward(self.branches(count))
+        if isinstance(self.model, StableDiffusion) and isinstance(self.model.plain, Traced):
+            self.model.plain.settle()
 
     def run(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
         """Pixels of every request; raises when one did not succeed."""

@@ -47,13 +47,12 @@ class Manifolds:
     def precision(self) -> Statistic:
         """Share of the generated points within the real manifold."""
         inside = self._between < radii(self._real, self._k)[:, None]
-        return mean(inside.any(0).astype(np.float64))
+        return mean(np.asarray(inside.any(0), np.float64))
 
     def density(self) -> Statistic:
         """How many real balls hold a generated point, over k; 1 for equal distributions, more where they are packed."""
         inside = self._between < radii(self._real, self._k_density)[:, None]
-        counts: Floats = inside.sum(0) / self._k_density
-        return mean(counts)
+        return mean(np.asarray(inside.sum(0), np.float64) / self._k_density)
 
     def coverage(self) -> Statistic:
         """Share of the real balls that hold a generated point."""

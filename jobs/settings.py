@@ -71,7 +71,8 @@ class Settings(BaseSettings):
         "auto", description="precision of the network; auto: float32, and half precision on CUDA, as stored or float16"
     )
     graphs: Literal["auto", "off"] = Field(
-        "auto", description="record forwards as CUDA graphs, one for each batch size, and replay them; auto: on CUDA"
+        "auto",
+        description="record forwards, once for each batch size, and replay them; auto: CUDA graphs, traces on a CPU",
     )
     compile: bool = Field(
         False, description="compile networks with inductor, which takes a C++ compiler and minutes at the start"

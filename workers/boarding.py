@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,10 +30,15 @@ class Boarding:
         self._lock = threading.Lock()
 
     @torch.no_grad()
-    def flight(self, task: Task) -> Flight:
-        """The flight of a task, from its checkpoint where it has one that fits."""
+    def board(self, task: Task, aboard: Callable[[Flight], None]) -> None:
+        """Tell `aboard` the flight of a task, from its checkpoint where it has one that fits."""
         with self._lock:  # neither tokenizers nor diffusers' imports at first use serve two threads at a time
-            return self._resumed(task) or self._flight(task, [None] * task.request.n)
+            aboard(self._resumed(task) or self._flight(task, [None] * task.request.n))
+
+    def wait(self, seconds: float) -> None:
+        """For who boards at this moment, if anyone does, and for so long at most."""
+        if self._lock.acquire(timeout=seconds):
+            self._lock.release()
 
     def _resumed(self, task: Task) -> Flight | None:
         if task.resumes is None:

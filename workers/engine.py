@@ -30,6 +30,8 @@ from workers.turns import Waiting, going
 
 log = logging.getLogger(__name__)
 
+BOARDING_SECONDS = 0.01
+"""How long a tick waits at most for a request that is being prepared: less than that one would wait for the next."""
 LOOK_TICKS = 4
 """How often it is asked whether samples are finite; the answer is read as much later, when the device has given it."""
 
@@ -69,7 +71,7 @@ class Engine:
     def submit(self, task: Task) -> None:
         """Prepare a task in this thread and hand it over; what becomes of it arrives in `task.updates`."""
         try:
-            self._inbox.put(self._boarding.flight(task))
+            self._boarding.board(task, self._inbox.put)
         except Exception as error:
             log.exception("task %s could not start", task.id, extra=task.labels)
             task.updates.put(failure(error))
@@ -97,6 +99,7 @@ class Engine:
         arrived = time.perf_counter()
         self._pace.wait()
         began = time.perf_counter()
+        self._boarding.wait(BOARDING_SECONDS)
         self._admit(block=False)
         self._drop_flagged()
         waiting = [(flight, lane) for flight in self._flights for lane in flight.running]

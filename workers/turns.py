@@ -12,18 +12,21 @@ PATIENCE = 8
 """Ticks without an answer after which a lane goes before all others."""
 SHORT = 4
 """A request counts as short while another has so many times its planned calls before it."""
+SMALLER = 4
+"""How many times smaller a tick with a short request is."""
 
 
 def going(waiting: Sequence[Waiting], rows: int, tick: int) -> list[Waiting]:
     """Those that go in this tick, which has room for `rows` of the network, in the order in which they came.
 
     Who has waited for PATIENCE ticks goes first, then who has never gone, so that a first step is never far; then the
-    short, then who has waited longest. Ticks with a short request in them are half as large, hence half as long: it
-    pays at most for as many rows beside its own.
+    short, then who has waited longest. Ticks with short requests in them are a quarter as large, or as large as these
+    need: small ones are soon over, and the short are gone after a few of them.
     """
     longest = max((_left(lane) for _, lane in waiting), default=0)
     short = {flight for flight, lane in waiting if SHORT * len(lane.trajectory.plan.calls) <= longest}
-    room = rows // 2 if short else rows
+    asked = sum(len(lane.wanted) for flight, lane in waiting if flight in short)
+    room = min(rows, max(rows // SMALLER, asked)) if short else rows
     order = sorted(waiting, key=lambda one: _rank(one[1], one[0] in short, tick))
     chosen: set[Lane] = set()
     for _, lane in order:

@@ -45,11 +45,16 @@ class Cores:
         if len(parts) < 2:
             return self._together(cores, compute, rows, (kind, len(rows)))
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(cores, "core")
-        futures = [self._threads.submit(_on, cores // len(parts), compute, rows[start:end]) for start, end in parts]
-        wait(futures)
-        torch.set_num_threads(cores)  # new threads begin with what was set last, in whichever thread
-        return [answer for future in futures for answer in future.result()]
+            self._threads = ThreadPoolExecutor(cores - 1, "core")
+        own, *others = [rows[start:end] for start, end in parts]
+        each = cores // len(parts)
+        futures = [self._threads.submit(_on, each, compute, share) for share in others]
+        try:
+            answers = _on(each, compute, own)  # here: a thread that sleeps takes a while to find its core
+        finally:
+            wait(futures)
+            torch.set_num_threads(cores)  # new threads begin with what was set last, in whichever thread
+        return answers + [answer for future in futures for answer in future.result()]
 
     def _together(
         self, cores: int, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row], kind: Hashable

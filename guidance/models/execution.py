@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 
 from guidance.models.graphs import Graphs, Inputs, Network, Sizes, count_of, padded_to
+from guidance.models.traced import Traced
 
 KINDS = 1024
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What is wished for; where a device has no graphs, its networks are run as they come."""
+    """What is wished for; where a device has no recordings, its networks are run as they come."""
 
     graphs: bool = False
+    """CUDA graphs, and traces on a CPU."""
     compiled: bool = False
     sizes: Sizes = field(default_factory=Sizes)
 
@@ -33,6 +35,8 @@ class Execution:
             from guidance.models.cuda import Recorder
 
             return Graphs(network, self.sizes, Recorder(device))
+        if self.graphs and device.type == "cpu" and not self.compiled:
+            return Traced(network, self.sizes.padded)
         return Padded(network, self.sizes.canonical if self.compiled else self.sizes.padded)
 
 

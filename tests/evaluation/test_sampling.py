@@ -107,7 +107,8 @@ def digest(model: Model, folder: Path, **changed: object) -> str:
 def test_what_changes_an_image_changes_its_digest(model: Model, folder: Path) -> None:
     plain = digest(model, folder)
     assert plain == digest(model, folder, priority="high", metadata={"a": "b"})
-    others: list[dict[str, object]] = [{"seed": 2}, {"prompt": "a ring"}, {"sampler": {"type": "ddim", "steps": 9}}, {"guidance": {}}]
+    sampler = {"type": "ddim", "steps": 9}
+    others: list[dict[str, object]] = [{"seed": 2}, {"prompt": "a ring"}, {"sampler": sampler}, {"guidance": {}}]
     assert len({plain, *(digest(model, folder, **other) for other in others)}) == 5
 
 

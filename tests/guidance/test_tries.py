@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from guidance.models.tries import AGAIN, FIRST, Tries
+from guidance.models.tries import AGAIN, FIRST, RARELY, Tries
 
 
 def taken(tries: Tries[str], seconds: Mapping[str, float], times: int, kind: str = "rows") -> Counter[str]:
@@ -24,11 +24,24 @@ def test_every_way_is_tried_and_then_the_fastest_is_taken() -> None:
     assert taken(tries, {"a": 3, "b": 1, "c": 2}, 20) == {"b": 20}
 
 
-def test_the_others_are_tried_again_now_and_then_and_win_when_they_have_become_faster() -> None:
+def test_the_others_are_tried_again_ever_more_rarely() -> None:
+    tries, slow = Tries(["a", "b"]), {"a": 1.0, "b": 2.0}
+    assert taken(tries, slow, AGAIN)["b"] == FIRST
+    found = [taken(tries, slow, 2**k * AGAIN)["b"] for k in range(1, 6)]
+    assert found == [1] * 5
+    assert taken(tries, slow, 10 * RARELY)["b"] in (10, 11)
+
+
+def test_what_has_become_faster_is_taken_from_its_next_try_on() -> None:
+    tries = Tries(["a", "b"])
+    taken(tries, {"a": 1, "b": 2}, AGAIN)
+    assert taken(tries, {"a": 1, "b": 0.5}, AGAIN) == {"b": AGAIN}
+
+
+def test_what_has_become_slower_is_left() -> None:
     tries = Tries(["a", "b"])
     taken(tries, {"a": 1, "b": 2}, 2 * FIRST)
-    assert taken(tries, {"a": 1, "b": 2}, 3 * AGAIN)["b"] == 3
-    taken(tries, {"a": 4, "b": 2}, 2 * AGAIN)
+    taken(tries, {"a": 4, "b": 2}, FIRST)
     assert taken(tries, {"a": 4, "b": 2}, AGAIN // 2) == {"b": AGAIN // 2}
 
 

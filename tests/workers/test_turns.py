@@ -11,7 +11,7 @@ from guidance.protocol import Branch
 from tests.workers.conftest import Failing, MakeTask, run_to_end
 from workers.engine import Engine
 from workers.task import Outcome, Progress, Task
-from workers.turns import PATIENCE
+from workers.turns import PATIENCE, SMALLER
 
 ROWS = 8
 
@@ -83,7 +83,7 @@ def test_the_first_step_of_a_long_one_comes_before_the_next_of_short_ones(engine
     assert step(new) == 1
 
 
-def test_a_short_request_goes_in_every_tick_and_ticks_are_half_as_large_meanwhile(
+def test_a_short_request_goes_in_every_tick_and_ticks_are_a_quarter_as_large_meanwhile(
     engine: Engine, make_task: MakeTask, batches: list[int]
 ) -> None:
     for k in range(10):
@@ -96,7 +96,20 @@ def test_a_short_request_goes_in_every_tick_and_ticks_are_half_as_large_meanwhil
         engine.tick()
     assert step(short) == 4
     engine.tick()
-    assert batches[5:] == [ROWS // 2] * 4 + [ROWS]
+    assert batches[5:] == [ROWS // SMALLER] * 4 + [ROWS]
+
+
+def test_ticks_have_room_for_all_the_short_ones(engine: Engine, make_task: MakeTask, batches: list[int]) -> None:
+    for k in range(10):
+        engine.submit(long(make_task, str(k)))
+    for _ in range(5):
+        engine.tick()
+    short = [make_task(f"short {k}", seed=k) for k in range(3)]
+    for task in short:
+        engine.submit(task)
+    for _ in range(4):
+        engine.tick()
+    assert {step(task) for task in short} == {4} and batches[5:] == [6] * 4
 
 
 def test_a_stream_of_short_requests_starves_no_long_one(engine: Engine, make_task: MakeTask) -> None:
