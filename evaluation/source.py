@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 OURS = ("evaluation", "guidance", "training")
-EXECUTION = frozenset(f"guidance.models.{name}" for name in ("cores", "cuda", "execution", "graphs", "tries"))
+EXECUTION = frozenset(f"guidance.models.{name}" for name in ("cores", "cuda", "execution", "graphs", "traced", "tries"))
 """How a network is run: it decides rounding at most. So does the engine, which batches (docs/adr/0008)."""
 NAMES = frozenset(("guidance.presets", "guidance.registry"))
 """What there is to be asked for: requests that are resolved say all of it themselves."""
