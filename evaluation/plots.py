@@ -67,10 +67,12 @@ def _scatter(
     colour, marker = style
     xs, ys = [point[across] for point in there], [point[up] for point in there]
     line = {"linewidth": 1.2} if joined and len(there) > 1 else {"linestyle": "none"}
-    panel.errorbar(
+    _, _, bars = panel.errorbar(
         [x.value for x in xs], [y.value for y in ys], xerr=_whiskers(xs), yerr=_whiskers(ys), marker=marker,
-        markersize=5, color=colour, label=name, elinewidth=0.7, alpha=0.9, **line,
+        markersize=5, color=colour, label=name, elinewidth=0.7, **line,
     )  # fmt: skip
+    for bar in bars:
+        bar.set_alpha(0.35)
     for point, x, y in zip(there, xs, ys, strict=True):
         if point.x is not None:
             panel.annotate(
@@ -84,15 +86,14 @@ def _whiskers(estimates: Sequence[Any]) -> list[list[float]]:
 
 def _mark_real(panel: Any, results: Results, across: str, up: str) -> None:
     """Where real pictures stand, without stretching the panel to them."""
-    for name in ("real", "autoencoder"):
-        if name in results.ends and {across, up} <= results.ends[name].measures.keys():
-            limits = panel.get_xlim(), panel.get_ylim()
-            point = results.ends[name][across].value, results.ends[name][up].value
-            inside = all(low <= value <= high for value, (low, high) in zip(point, limits, strict=True))
-            if inside:
-                panel.plot(*point, "x", color=GREY)
-                panel.annotate(name, point, xytext=(4, 4), textcoords="offset points", fontsize=7, color=GREY)
-            panel.set(xlim=limits[0], ylim=limits[1])
+    real = results.ends.get("real")
+    if real is None or across not in real or up not in real:
+        return
+    limits, place = (panel.get_xlim(), panel.get_ylim()), (real[across].value, real[up].value)
+    if all(low <= value <= high for value, (low, high) in zip(place, limits, strict=True)):
+        panel.plot(*place, "x", color="black")
+        panel.annotate(real.name, place, xytext=(-4, -9), textcoords="offset points", fontsize=7, ha="right")
+    panel.set(xlim=limits[0], ylim=limits[1])
 
 
 def _front(panel: Any, points: Sequence[Measured], across: str, up: str) -> None:
