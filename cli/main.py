@@ -4,6 +4,7 @@ import typer
 
 from cli.compare import compare
 from cli.demo import demo
+from cli.evaluate import evaluate
 from cli.generate import generate
 from cli.inspect import inspect
 from cli.keys import keys
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (up, serve, worker, generate, compare, inspect, methods, models, openapi, demo):
+for command in (up, serve, worker, generate, compare, evaluate, inspect, methods, models, openapi, demo):
     app.command()(command)
 
 app.add_typer(keys, name="keys")

@@ -1,0 +1,142 @@
+"""One run of a sweep: models loaded, images sampled or found, everything measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from evaluation.claim import Claim
+from evaluation.features import Extractor
+from evaluation.identity import fingerprint
+from evaluation.measures import Measuring
+from evaluation.point import Point, points
+from evaluation.questions import Question, judged, pair_share, questions
+from evaluation.reference import Pixels, ends, reference
+from evaluation.results import Measured, Results
+from evaluation.samples import Samples
+from evaluation.sampling import Chunk, Sampling
+from evaluation.shelf import Shelf
+from evaluation.sweep import Size, Sweep, SweepProblems
+from guidance.models.base import Model
+from jobs.settings import Settings
+from jobs.version import VERSION
+from workers.allocator import keep_memory
+from workers.budget import row_budget
+from workers.loading import COMPONENTS, execution, folder_of, load, pick_device, pick_dtype
+
+SHOWN = 10
+"""Images of each point on the contact sheet."""
+SIDE = 64
+"""Pixels of what the checker and the classifier look at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Results, and the first pictures (SHOWN, H, W, 3) of each point with their captions."""
+
+    results: Results
+    shown: dict[str, Pixels]
+    captions: list[str]
+    claim: Claim | None = None
+
+
+def run(sweep: Sweep, size: Size, cache: Path, settings: Settings | None = None) -> Run:
+    """Sample what `cache` has not, and measure all points. Stopped at any moment, it goes on from there.
+
+    Raises SweepProblems for a sweep that these models cannot run, ModelError for one that cannot be loaded,
+    SamplingFailed where the engine fails.
+    """
+    settings, shelf = settings or Settings(), Shelf(cache)
+    keep_memory()
+    folders = {id: folder_of(source) for id, source in sweep.models.items()}
+    models = loaded(sweep, settings)
+    extractor = Extractor(folder_of(sweep.classifier) if sweep.classifier else next(iter(folders.values())), shelf)
+    all_points = points(sweep, {id: model.info for id, model in models.items()})
+    asked = questions(sweep, sweep.images.at(size))
+    sampling = Sampling(models, folders, shelf, row_budget(settings, models.values()))
+    chunks = {point.name: sampling.chunks(point, asked) for point in all_points}
+    sample(sampling, chunks, f"{sweep.name}, {size}")
+    made = described(sweep, size, folders, extractor, next(iter(models.values())))
+    measuring = Measuring(reference(sweep.reference.at(size), pair_share(sweep), extractor, shelf), extractor, shelf)
+    found, shown = dict[str, Measured](), dict[str, Pixels]()
+    for point in tqdm(all_points, desc="measuring", unit="point"):
+        samples = sampling.read(chunks[point.name])
+        found[point.name] = measured(point, samples, asked, measuring)
+        shown[point.name] = samples.pixels[:SHOWN]
+    first, folder = next(iter(models.values())), next(iter(folders.values()))
+    real = ends(asked, first, fingerprint(folder, ("vae",)), shelf)
+    scale = {name: end(name, samples, asked, sweep, measuring) for name, samples in real.items()}
+    shown = {"real": real["real"].pixels[:SHOWN]} | shown
+    results = Results(sweep.name, sweep.about, found, scale, sweep.baseline, made)
+    return Run(results, shown, [question.caption for question in asked[:SHOWN]], sweep.claim)
+
+
+def loaded(sweep: Sweep, settings: Settings) -> dict[str, Model]:
+    """Every model of a sweep. Raises ModelError, or SweepProblems for one whose pictures cannot be judged."""
+    device = pick_device(settings.device)
+    models = {
+        id: load(id, source, device, pick_dtype(settings.dtype, device, source), execution(settings))
+        for id, source in sweep.models.items()
+    }
+    for id, model in models.items():
+        info = model.info
+        if info.condition != "text" or (info.width, info.height) != (SIDE, SIDE):
+            what = f"{info.width} x {info.height} pictures of a {info.condition}"
+            raise SweepProblems([f"models: {id} makes {what}: {SIDE} x {SIDE} pictures of a text are measured"])
+    return models
+
+
+def sample(sampling: Sampling, chunks: Mapping[str, Sequence[Chunk]], title: str) -> None:
+    """What is not on the shelf, with a bar: in the order of the images, so that all points grow together."""
+    depth = max(map(len, chunks.values()))
+    ordered = [row[place] for place in range(depth) for row in chunks.values() if place < len(row)]
+    missing = sampling.missing(ordered)
+    total = sum(len(chunk.requests) for chunk in {chunk.key: chunk for chunk in ordered}.values())
+    left = sum(len(chunk.requests) for chunk in missing)
+    with tqdm(total=total, initial=total - left, desc=f"{title}: sampling", unit="image", smoothing=0.05) as bar:
+
+        def landed(evaluations: int) -> None:
+            bar.update()
+
+        sampling.make(missing, landed)
+
+
+def measured(point: Point, samples: Samples, asked: Sequence[Question], measuring: Measuring) -> Measured:
+    return Measured(
+        point.name,
+        measuring.measured(samples, judged(asked, point.judged_by)),
+        len(samples),
+        point.curve,
+        point.axis,
+        point.x,
+        int(samples.lost.sum()),
+        point.body,
+    )
+
+
+def end(name: str, samples: Samples, asked: Sequence[Question], sweep: Sweep, measuring: Measuring) -> Measured:
+    """One end of the scale; captions that were listed are of no scene."""
+    claims = [None if isinstance(sweep.captions, list) else question.claims for question in asked]
+    return Measured(name, measuring.measured(samples, claims), len(samples))
+
+
+def described(
+    sweep: Sweep, size: Size, folders: Mapping[str, Path], extractor: Extractor, model: Model
+) -> dict[str, Any]:
+    """With what it was made."""
+    return {
+        "size": size,
+        "images": sweep.images.at(size),
+        "reference": sweep.reference.at(size),
+        "sweep": sweep.model_dump(mode="json"),
+        "models": {id: fingerprint(folder, COMPONENTS)[:12] for id, folder in folders.items()},
+        "classifier": extractor.identity[:12],
+        "device": str(model.device),
+        "guidepost": VERSION,
+        "torch": torch.__version__,
+    }

@@ -1,0 +1,106 @@
+"""Results on their way to files and back: numbers by name, differences, tables, fronts, plots."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation.bootstrap import RESAMPLES, Replicates
+from evaluation.metric import METRICS
+from evaluation.pareto import front
+from evaluation.plots import plots
+from evaluation.results import Measured, Results
+from evaluation.sheet import sheet
+from evaluation.tables import as_csv, as_markdown
+
+COMMON = np.random.default_rng(0).normal(0, 1, RESAMPLES)
+
+
+def point(name: str, curve: str, x: float | None, fid: float) -> Measured:
+    measures = {name: Replicates(0.5, 0.5 + 0.01 * COMMON) for name in METRICS}
+    measures["fid"] = Replicates(fid, fid + COMMON)
+    return Measured(name, measures, 100, curve, "w" if x is not None else "", x, asked={"model": "shapes"})
+
+
+@pytest.fixture
+def results() -> Results:
+    points = [point("cfg w=3", "cfg", 3.0, 8.0), point("cfg w=1", "cfg", 1.0, 9.0), point("apg", "apg", None, 8.5)]
+    ends = {"real": Measured("real", {"fid": Replicates(0.5, 0.5 + COMMON)}, 100)}
+    made = {"images": 100, "reference": 1000, "guidepost": "0", "torch": "0", "device": "cpu", "size": "quick"}
+    return Results("a", "About.", {one.name: one for one in points}, ends, "cfg w=1", made)
+
+
+def test_a_point_has_its_metrics_by_name_with_their_intervals(results: Results) -> None:
+    one = results.points["cfg w=3"]["fid"]
+    assert one.value == 8.0
+    assert one.low < 6.5 < 9.5 < one.high
+    assert results.points["cfg w=3"]["coverage"].high <= 1
+    with pytest.raises(KeyError):
+        results.ends["real"]["seconds"]
+
+
+def test_an_interval_does_not_leave_what_is_possible(results: Results) -> None:
+    low_fid = results.ends["real"]["fid"]
+    assert low_fid.low == 0
+
+
+def test_a_difference_is_of_pairs(results: Results) -> None:
+    apart = results.difference("cfg w=3", "cfg w=1", "fid")
+    assert (apart.value, apart.low, apart.high) == pytest.approx((-1, -1, -1)), "the same noise is in both"
+
+
+def test_curves_are_in_order_and_know_their_best(results: Results) -> None:
+    assert [one.x for one in results.curves["cfg"]] == [1.0, 3.0]
+    assert results.best("cfg", "fid").name == "cfg w=3"
+
+
+def test_results_come_back_from_their_folder(results: Results, tmp_path: Path) -> None:
+    results.save(tmp_path)
+    again = Results.load(tmp_path)
+    assert again.points["apg"].estimates() == results.points["apg"].estimates()
+    assert again.difference("apg", "cfg w=1", "fid") == results.difference("apg", "cfg w=1", "fid")
+    assert again.points["cfg w=3"].asked == {"model": "shapes"}
+    tree = json.loads((tmp_path / "report.json").read_text())
+    assert tree["points"]["apg"]["metrics"]["fid"][0] == 8.5
+    assert tree["metrics"]["fid"]["better"] == "lower"
+
+
+def test_the_csv_has_a_line_for_each_number(results: Results) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(results))))
+    assert len(rows) == 3 * len(METRICS) + 1
+    [fid] = [row for row in rows if (row["point"], row["metric"]) == ("apg", "fid")]
+    assert (fid["value"], fid["x"], fid["images"]) == ("8.5", "", "100")
+
+
+def test_the_page_has_the_best_in_bold_and_differences_that_are_clear(results: Results) -> None:
+    page = as_markdown(results)
+    assert "| cfg w=3 | **8.00** (" in page
+    assert "| apg | 8.50 (" in page
+    assert "| cfg w=3 | **-1.00** (-1.00 to -1.00) |" in page
+    assert "| *real* | 0.50 (0.00 to" in page
+
+
+def test_a_front_is_what_nothing_beats_in_both() -> None:
+    points = [(1.0, 5.0), (2.0, 3.0), (3.0, 4.0), (4.0, 1.0), (4.0, 2.0)]
+    assert front(points, (-1, -1)) == [(1.0, 5.0), (2.0, 3.0), (4.0, 1.0)]
+    assert front(points, (1, 1)) == [(1.0, 5.0), (3.0, 4.0), (4.0, 2.0)]
+
+
+def test_equal_points_are_on_the_front_together() -> None:
+    assert front([(1.0, 1.0), (1.0, 1.0)], (1, 1)) == [(1.0, 1.0)]
+
+
+def test_plots_and_sheet_are_pictures(results: Results, tmp_path: Path) -> None:
+    paths = plots(results, tmp_path)
+    assert [path.name for path in paths] == ["trade-offs.png", "pareto.png", "curves-w.png"]
+    shown = np.zeros((2, 64, 64, 3), np.uint8)
+    sheet({"a": shown, "b": shown}, ["one", "two"], tmp_path / "sheet.png")
+    for path in [*paths, tmp_path / "sheet.png"]:
+        with Image.open(path) as image:
+            assert min(image.size) > 150
