@@ -64,7 +64,7 @@ class FeatureClassifier(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffu
     def read(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Log probabilities (N, classes), each group adding up to one, and measures (N, measures), of features."""
         hidden = nn.functional.silu(features)
-        parts = self.heads(hidden).split([len(classes) for classes in self.groups.values()], dim=1)
+        parts = torch.split(self.heads(hidden), [len(classes) for classes in self.groups.values()], dim=1)
         return torch.cat([part.log_softmax(1) for part in parts], dim=1), self.gauges(hidden)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class FeatureClassifier(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffu
 
     def by_group(self, log: Tensor) -> dict[str, Tensor]:
         """Log probabilities (N, classes) as one (N, classes of the group) for each group."""
-        parts = log.split([len(classes) for classes in self.groups.values()], dim=1)
+        parts = torch.split(log, [len(classes) for classes in self.groups.values()], dim=1)
         return dict(zip(self.groups, parts, strict=True))
 
 
