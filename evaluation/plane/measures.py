@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from evaluation.fid import Gaussian, distance
 from evaluation.plane.model import Plane
 from guidance.noise import CLEAN, Level
 
@@ -69,7 +70,7 @@ class Moments:
 
     def frechet(self, other: Moments) -> float:
         """Frechet distance of the Gaussians that have these moments: what FID is, in the plane itself."""
-        product = self.covariance @ other.covariance
-        root = torch.sqrt(product.trace() + 2 * product.det().clamp_min(0).sqrt())  # trace of a 2 x 2 matrix's root
-        traces = self.covariance.trace() + other.covariance.trace() - 2 * root
-        return float((self.mean - other.mean).square().sum() + traces)
+        return distance(self._gaussian(), other._gaussian())
+
+    def _gaussian(self) -> Gaussian:
+        return Gaussian(self.mean.double().numpy(), self.covariance.double().numpy())

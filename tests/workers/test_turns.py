@@ -42,6 +42,14 @@ def long(make_task: MakeTask, name: str) -> Task:
     return make_task(name, sampler={"type": "ddim", "steps": 100})
 
 
+def crowd(engine: Engine, make_task: MakeTask) -> None:
+    """More long requests than have room, all past their first step."""
+    for k in range(10):
+        engine.submit(long(make_task, str(k)))
+    for _ in range(5):
+        engine.tick()
+
+
 def test_where_all_have_room_all_go(engine: Engine, make_task: MakeTask, batches: list[int]) -> None:
     run_to_end(engine, [make_task(str(k), seed=k) for k in range(4)])
     assert batches == [ROWS] * 4
@@ -61,10 +69,7 @@ def test_where_not_all_have_room_no_forward_is_larger_and_none_is_left_behind(
 
 
 def test_the_first_step_of_a_new_request_is_in_the_next_tick(engine: Engine, make_task: MakeTask) -> None:
-    for k in range(10):
-        engine.submit(long(make_task, str(k)))
-    for _ in range(5):
-        engine.tick()
+    crowd(engine, make_task)
     new = long(make_task, "new")
     engine.submit(new)
     engine.tick()
@@ -73,7 +78,7 @@ def test_the_first_step_of_a_new_request_is_in_the_next_tick(engine: Engine, mak
 
 def test_the_first_step_of_a_long_one_comes_before_the_next_of_short_ones(engine: Engine, make_task: MakeTask) -> None:
     engine.submit(long(make_task, "old"))
-    for k in range(4):  # twice as many as have room in a tick with short ones
+    for k in range(4):  # as many as have room in a tick
         engine.submit(make_task(f"short {k}", sampler={"type": "ddim", "steps": 20}))
     for _ in range(5):
         engine.tick()
@@ -86,10 +91,7 @@ def test_the_first_step_of_a_long_one_comes_before_the_next_of_short_ones(engine
 def test_a_short_request_goes_in_every_tick_and_ticks_are_a_quarter_as_large_meanwhile(
     engine: Engine, make_task: MakeTask, batches: list[int]
 ) -> None:
-    for k in range(10):
-        engine.submit(long(make_task, str(k)))
-    for _ in range(5):
-        engine.tick()
+    crowd(engine, make_task)
     short = make_task("short")
     engine.submit(short)
     for _ in range(4):
@@ -100,10 +102,7 @@ def test_a_short_request_goes_in_every_tick_and_ticks_are_a_quarter_as_large_mea
 
 
 def test_ticks_have_room_for_all_the_short_ones(engine: Engine, make_task: MakeTask, batches: list[int]) -> None:
-    for k in range(10):
-        engine.submit(long(make_task, str(k)))
-    for _ in range(5):
-        engine.tick()
+    crowd(engine, make_task)
     short = [make_task(f"short {k}", seed=k) for k in range(3)]
     for task in short:
         engine.submit(task)
