@@ -16,12 +16,13 @@ from workers.engine import Engine
 from workers.task import Task
 
 MIB = 2**20
+ROW = 200 * MIB  # half a row is more than the 64 MiB of addresses that each new thread's allocator sets aside
 mixture = small_mixture()
 model = Failing(mixture.means, mixture.stds, id="small")
 guilty = poison(3, model)
 
 def fault(branches, outputs):
-    room = torch.empty(len(branches) * 100 * MIB, dtype=torch.uint8).fill_(1)
+    room = torch.empty(len(branches) * ROW, dtype=torch.uint8).fill_(1)
     if any(map(guilty, branches)):
         torch.empty(2**44, dtype=torch.uint8)
 
@@ -33,7 +34,7 @@ run_to_end(Engine({"small": model}), [task("warm", 0)])
 model.fault = fault
 process = psutil.Process()
 used = process.memory_info().vms
-resource.setrlimit(resource.RLIMIT_AS, (used + 450 * MIB, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (used + 5 * ROW + ROW // 2, resource.RLIM_INFINITY))
 before = process.memory_info().rss
 engine = Engine({"small": model}, max_batch_rows=8)
 ends = run_to_end(engine, [task("one", 1), task("bad", 3), task("two", 2), task("three", 0)])
