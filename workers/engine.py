@@ -23,8 +23,8 @@ from workers.boarding import Boarding
 from workers.decoder import Decoder
 from workers.flight import Flight, failure
 from workers.lane import Lane
+from workers.lead import Lead
 from workers.meter import Meter
-from workers.pace import Pace
 from workers.task import Outcome, Task
 from workers.turns import Waiting, going
 
@@ -58,7 +58,7 @@ class Engine:
         self.meter = Meter(models, self.batcher.room)
         self._decoder = Decoder(self.meter.decoded)
         self._boarding = Boarding(models, self._decoder)
-        self._pace = Pace({model.device for model in models.values()})
+        self._lead = Lead({model.device for model in models.values()})
         self._inbox: SimpleQueue[Flight | None] = SimpleQueue()
         self._flights: list[Flight] = []
         self._stopping = False
@@ -97,7 +97,7 @@ class Engine:
     def tick(self) -> None:
         """One pass over as many lanes as have room."""
         arrived = time.perf_counter()
-        self._pace.wait()
+        self._lead.wait()
         began = time.perf_counter()
         self._boarding.wait(BOARDING_SECONDS)
         self._admit(block=False)
@@ -109,7 +109,7 @@ class Engine:
         for flight, lane in turn:
             lane.served = self.stats.ticks
             self._deliver(flight, lane, [next(answers) for _ in lane.wanted])
-        self._pace.mark()
+        self._lead.mark()
         self.stats.ticks += 1
         for flight in list(self._flights):
             self._look_after(flight)

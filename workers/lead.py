@@ -12,7 +12,7 @@ AHEAD = 2
 only delay who joins and who is canceled, and what is reported would not have happened yet."""
 
 
-class Pace:
+class Lead:
     """Marks the end of each tick on every accelerator, and waits for marks that lie far enough back."""
 
     def __init__(self, devices: Iterable[torch.device]) -> None:
