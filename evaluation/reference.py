@@ -18,7 +18,8 @@ from evaluation.source import code_digest
 from guidance.models.base import Model, to_bytes
 from training.pictures import draw_scenes
 from training.pictures import to_bytes as rounded
-from training.scenes import Scene, render
+from training.paint import render
+from training.scenes import Scene
 
 SEED, NOISE_SEED = 20_261_104, 20_261_105
 """No model is trained on scenes of this seed, and no captions are drawn from them."""
@@ -36,7 +37,7 @@ class Reference:
 
 def reference(count: int, pair_share: float, extractor: Extractor, shelf: Shelf) -> Reference:
     """Of `count` scenes drawn as the training's are, from another seed."""
-    said = [code_digest(["training.scenes", "training.pictures"]), count, pair_share, SEED]
+    said = [code_digest(["training.paint", "training.pictures"]), count, pair_share, SEED]
     held = shelf.kept("reference", said, lambda: {"pixels": rendered(draw_scenes(count, SEED, pair_share))})
     features = extractor.features(held["pixels"]).vectors
     return Reference(features, Gaussian.of(features))
@@ -55,7 +56,7 @@ def ends(asked: Sequence[Question], model: Model, weights: str, shelf: Shelf) ->
     `weights` names those of the model's autoencoder.
     """
     scenes = [question.scene for question in asked]
-    code = code_digest(["training.scenes", "training.pictures"])
+    code = code_digest(["training.paint", "training.pictures"])
     real = shelf.kept("real", [code, [repr(scene) for scene in scenes]], lambda: {"pixels": rendered(scenes)})["pixels"]
     through = shelf.kept("through", [weights, real], lambda: {"pixels": _through(model, real)})["pixels"]
     noise = np.random.default_rng(NOISE_SEED).integers(0, 256, real.shape, np.uint8)

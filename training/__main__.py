@@ -5,7 +5,8 @@ import os
 from dataclasses import fields, replace
 from pathlib import Path
 
-from training.run import QUICK, Settings, train
+from training.run import train
+from training.settings import QUICK, Settings
 
 ROOT = Path(__file__).parents[1]
 HELP = {
@@ -14,13 +15,18 @@ HELP = {
     "scenes": "number of encoded scenes the denoiser sees",
     "pool": "number of rendered scenes the autoencoder sees",
     "vae_steps": "optimizer steps of the autoencoder",
-    "steps": "optimizer steps of the denoiser; a resumed run with fewer finishes its cosine earlier",
+    "text_steps": "optimizer steps of the text encoder, on captions alone",
+    "steps": "optimizer steps of the denoiser; may change on resuming, until 70 %% of them are done",
     "batch": "samples per step",
     "rate": "peak learning rate of the denoiser",
     "times": "distribution of the noise levels: focused, or log_snr (Ho & Salimans)",
     "focus": "share of the noise levels drawn where shapes are decided; the others are uniform",
-    "classifier_steps": "optimizer steps of the classifier",
+    "weak_steps": "optimizer steps of the weaker model",
+    "classifier_steps": "optimizer steps of the classifier of noisy latents",
+    "feature_steps": "optimizer steps of the classifier of clean pictures",
     "preview_steps": "sampling steps of the grid of samples, written eight times during the training",
+    "precision": "float32, or bfloat16 where the processor multiplies such matrices (AMX): a third faster there",
+    "compile": "translate the denoiser to C++ first: a quarter faster after two minutes; needs a compiler",
 }
 
 
@@ -31,7 +37,10 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--quick", action="store_true", help="seconds instead of hours: proves the plumbing")
     for field in fields(Settings):
         flag = "--" + field.name.replace("_", "-")
-        arguments.add_argument(flag, type=type(field.default), help=f"{HELP[field.name]} (default {field.default})")
+        if isinstance(field.default, bool):
+            arguments.add_argument(flag, action="store_true", default=None, help=HELP[field.name])
+        else:
+            arguments.add_argument(flag, type=type(field.default), help=f"{HELP[field.name]} (default {field.default})")
     return arguments
 
 

@@ -16,7 +16,8 @@ from training.measure import load
 from training.pictures import draw_scenes, to_bytes
 from training.plots import plot_accuracy
 from training.record import write_json
-from training.scenes import PATTERN_SHARES, render
+from training.paint import render
+from training.scenes import PATTERN_SHARES
 from training.table import ROOT
 from training.unet import noise_levels
 from training.vae import encode

@@ -1,6 +1,6 @@
 """What a caption claims about a scene, its words, and the way back from words to claims."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from torch import Generator
@@ -35,8 +35,8 @@ class Claims:
     pattern: str | None = None
 
 
-def draw_claims(scene: Scene, generator: Generator) -> Claims:
-    """True claims about a scene, each attribute stated with its probability in STATED.
+def draw_claims(scene: Scene, generator: Generator, always: Collection[str] = ()) -> Claims:
+    """True claims about a scene, each attribute stated with its probability in STATED, or `always`.
 
     What is left open keeps several scenes possible under one caption: the diversity that guidance trades away. The
     size is stated for single things only, and a background that is mentioned has its tone, its pattern or both.
@@ -44,7 +44,7 @@ def draw_claims(scene: Scene, generator: Generator) -> Claims:
     dice = Dice(generator)
 
     def said(attribute: str, value: str) -> str | None:
-        return value if dice.chance(STATED[attribute]) else None
+        return value if dice.chance(STATED[attribute]) or attribute in always else None
 
     def claim(thing: Thing) -> ThingClaim:
         size = said("size", thing.size) if len(scene.things) == 1 else None

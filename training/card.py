@@ -7,13 +7,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from guidance.models.classifier import FOLDER
 from training.captions import WORDS
 from training.classifier import GROUPS
-from training.export import PARTS, pipeline_bytes
+from training.export import BESIDE, PARTS, pipeline_bytes
 from training.measure import Model, load
 from training.plots import plot_losses, plot_samples
-from training.run import Settings
+from training.settings import Settings
 from training.sampling import draw_noise, sample
 from training.table import ROOT
 from training.vae import decode
@@ -43,7 +42,7 @@ def stage_table(stages: dict[str, Any]) -> str:
 
 def size_table(folder: Path) -> str:
     lines = ["| part | MiB |", "|---|---|"]
-    for part in (*PARTS, FOLDER):
+    for part in (*PARTS, *BESIDE):
         size = sum(file.stat().st_size for file in (folder / part).iterdir())
         lines.append(f"| {part} | {size / 2**20:.2f} |")
     return "\n".join([*lines, f"| all | {pipeline_bytes(folder) / 2**20:.2f} |"])

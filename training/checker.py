@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.captions import Claims, ThingClaim
-from training.scenes import COLOURS, PATTERNS, RELATIONS, TONES, Thing, background, coverage, pattern_mask, rgb
+from training.paint import background, coverage, pattern_mask, rgb
+from training.scenes import COLOURS, PATTERNS, RELATIONS, TONES, Thing
 from training.segments import blobs, coloured
 from training.shapes import SHAPES, unit_area
 

@@ -8,11 +8,16 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
-from guidance.models.classifier import FOLDER, NoisyClassifier
+from guidance.models import classifier as noisy
+from guidance.models.classifier import NoisyClassifier
+from training import features as clean
+from training.features import FeatureClassifier
 from training.unet import Denoiser, new_scheduler
 
 LIMIT_BYTES = 12 * 2**20
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+BESIDE = (noisy.FOLDER, clean.FOLDER)
+"""What a pipeline does not need: the classifiers."""
 
 
 def export_pipeline(
@@ -21,8 +26,9 @@ def export_pipeline(
     tokenizer: CLIPTokenizer,
     folder: Path,
     classifier: NoisyClassifier | None = None,
+    features: FeatureClassifier | None = None,
 ) -> int:
-    """Write model_index.json, the five parts and the classifier into `folder`; returns their size in bytes.
+    """Write model_index.json, the five parts and the classifiers into `folder`; returns their size in bytes.
 
     What was there of these is replaced; a classifier of other latents is not left behind.
 
@@ -42,12 +48,13 @@ def export_pipeline(
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(fresh, safe_serialization=True)
-    if classifier is not None:
-        deepcopy(classifier).to(torch.float16).save_pretrained(fresh / FOLDER)
+    for name, network in zip(BESIDE, (classifier, features), strict=True):
+        if network is not None:
+            deepcopy(network).to(torch.float16).save_pretrained(fresh / name)
     for file in fresh.rglob("*.safetensors"):
         file.chmod(0o644)  # written as 0600
     folder.mkdir(parents=True, exist_ok=True)
-    for part in (*PARTS, FOLDER):
+    for part in (*PARTS, *BESIDE):
         shutil.rmtree(folder / part, ignore_errors=True)
         if (fresh / part).exists():
             (fresh / part).rename(folder / part)
@@ -57,6 +64,6 @@ def export_pipeline(
 
 
 def pipeline_bytes(folder: Path) -> int:
-    """Bytes of the pipeline's own files and of its classifier."""
-    files = [folder / "model_index.json", *(file for part in (*PARTS, FOLDER) for file in (folder / part).rglob("*"))]
+    """Bytes of the pipeline's own files and of its classifiers."""
+    files = [folder / "model_index.json", *(file for part in (*PARTS, *BESIDE) for file in (folder / part).rglob("*"))]
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -9,7 +9,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training.pictures import draw_scenes, to_bytes
-from training.scenes import Scene, render
+from training.paint import render
+from training.scenes import Scene
 from training.stage import save_atomically
 from training.vae import encode
 
@@ -18,7 +19,7 @@ CHUNK = 64
 
 def fingerprint(vae: AutoencoderKL, count: int, seed: int) -> str:
     """Digest of everything the latents depend on: the encoder's weights, the number of scenes, the seed."""
-    digest = hashlib.sha256(f"{count} {seed}".encode())
+    digest = hashlib.sha256(f"{count} {seed} seen".encode())
     for name, weight in sorted(vae.state_dict().items()):
         if name.startswith(("encoder", "quant_conv")):
             digest.update(weight.numpy().tobytes())
@@ -26,8 +27,8 @@ def fingerprint(vae: AutoencoderKL, count: int, seed: int) -> str:
 
 
 def cached_latents(vae: AutoencoderKL, count: int, seed: int, path: Path) -> tuple[list[Scene], Tensor]:
-    """Scenes and their latents (count, 4, 16, 16), from `path` if it fits the encoder, else rendered and encoded."""
-    scenes = draw_scenes(count, seed)
+    """Scenes of seen combinations and their latents (count, 4, 16, 16), from `path` if it fits the encoder, else rendered and encoded."""
+    scenes = draw_scenes(count, seed, combinations="seen")
     key = fingerprint(vae, count, seed)
     if path.exists():
         saved = torch.load(path, weights_only=True)

@@ -16,7 +16,8 @@ from training.checker import judge, read
 from training.intervals import Estimate, entropy_estimate, share
 from training.pictures import draw_scenes, to_bytes
 from training.sampling import draw_noise, sample
-from training.scenes import Scene, render
+from training.paint import render
+from training.scenes import Scene
 from training.segments import coloured
 from training.stage import save_atomically
 from training.unet import Denoiser

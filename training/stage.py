@@ -1,4 +1,4 @@
-"""One resumable stage of training: AdamW, warm-up and cosine, an average of the weights, checkpoints by the clock."""
+"""One resumable stage of training: warm-up, plateau, descent; an average of the weights; checkpoints by the clock."""
 
 import math
 import os
@@ -14,15 +14,21 @@ import torch
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
+from training.muon import Muon
+
 CHECKPOINT_SECONDS = 60.0
 PREVIEWS = 8
+PLATEAU = 0.7  # share of the steps after which the rate goes down
 SHARES = 2  # parts of a batch computed side by side; fixed, because it decides the order of sums
 Loss = Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast a stage learns. `decay` is the per-step memory of the averaged weights."""
+    """How long and how fast a stage learns. `decay` is the per-step memory of the averaged weights.
+
+    With `muon`, weights of two dimensions and more learn by Muon at `rate`, the others by AdamW at a quarter of it.
+    """
 
     steps: int
     rate: float
@@ -30,6 +36,8 @@ class Recipe:
     decay: float
     weight_decay: float = 0.01
     clip: float = 1.0
+    muon: bool = False
+    bfloat16: bool = False
 
 
 def save_atomically(value: Any, path: Path) -> None:
@@ -41,19 +49,36 @@ def save_atomically(value: Any, path: Path) -> None:
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then half a cosine down to 1 % of the peak at `recipe.steps`.
+    """Of the peak: linear warm-up, a plateau until PLATEAU of the steps, then straight down to 1 % at the last.
 
-    It depends on the step only, so a run resumed with fewer total steps finishes its cosine earlier.
+    It depends on the step only: until the plateau's end a run may be resumed with more steps or fewer, and is then what
+    it would have been with so many from the beginning (Hägele et al. 2024, arXiv:2405.18392).
     """
     if step < recipe.warmup:
-        return recipe.rate * (step + 1) / recipe.warmup
-    progress = min(1.0, (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup))
-    return recipe.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+        return (step + 1) / recipe.warmup
+    left = (recipe.steps - step) / max(1.0, recipe.steps * (1 - PLATEAU))
+    return max(0.01, min(1.0, left))
 
 
 def shares(count: int) -> list[slice]:
     """Rows of a batch of `count` for each share: every SHARES-th."""
     return [slice(start, None, SHARES) for start in range(min(SHARES, count))]
+
+
+def optimizers(weights: Sequence[nn.Parameter], recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """What moves the weights; each group remembers its peak rate."""
+    matrices = [weight for weight in weights if recipe.muon and weight.ndim > 1]
+    rest = [weight for weight in weights if not (recipe.muon and weight.ndim > 1)]
+    rate, decay = recipe.rate / 4 if recipe.muon else recipe.rate, recipe.weight_decay
+    out: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+    ]
+    if matrices:
+        out.append(Muon(matrices, lr=recipe.rate, weight_decay=decay))
+    for optimizer in out:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return out
 
 
 class Stage:
@@ -68,11 +93,9 @@ class Stage:
         self.name, self.model, self.recipe = name, model, recipe
         self.path = folder / f"{name}.pt"
         self.average = deepcopy(model).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
-        )
         self.generator = Generator().manual_seed(seed)
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.optimizers = optimizers(self.weights, recipe)
         self.threads = ThreadPoolExecutor(SHARES, initializer=torch.set_num_threads, initargs=(1,))
         self.step = 0
         self.seconds = 0.0
@@ -84,7 +107,8 @@ class Stage:
         saved = torch.load(self.path, weights_only=True)
         self.model.load_state_dict(saved["model"])
         self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.generator.set_state(saved["generator"])
         self.step, self.seconds, self.losses = saved["step"], saved["seconds"], saved["losses"]
 
@@ -92,7 +116,7 @@ class Stage:
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "generator": self.generator.get_state(),
             "step": self.step,
             "seconds": self.seconds,
@@ -108,7 +132,8 @@ class Stage:
 
     def gradients(self, loss: Loss) -> tuple[float, list[Tensor]]:
         """Value and gradients of one share of a step's loss."""
-        value = loss()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+            value = loss()
         return float(value.detach()), list(torch.autograd.grad(value, self.weights))
 
     def advance(self, shares: Sequence[Loss]) -> None:
@@ -121,10 +146,11 @@ class Stage:
         for weight, *parts in zip(self.weights, *(grads for _, grads in results), strict=True):
             # in the weight's own memory order: the fused optimizer reads both as flat arrays
             weight.grad = torch.empty_like(weight).copy_(torch.stack(parts).mean(0))
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step)
-        self.optimizer.step()
+        nn.utils.clip_grad_norm_(self.weights, self.recipe.clip)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * learning_rate(self.recipe, self.step)
+            optimizer.step()
         self.update_average()
         self.losses.append(sum(value for value, _ in results) / len(results))
         self.step += 1

@@ -52,7 +52,7 @@ def new_tokenizer() -> CLIPTokenizer:
 
 
 def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """Two causal layers of width 128, 4 heads: about 0.36M parameters, trained together with the UNet."""
+    """Two causal layers of width 128, 4 heads: about 0.36M parameters."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=WIDTH,

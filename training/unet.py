@@ -8,27 +8,34 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel
 
 from training.scenes import SIDE
-from training.text import WIDTH, new_text_encoder
+from training.text import WIDTH
 from training.vae import CHANNELS, FACTOR
 
 TRAIN_STEPS = 1000
 SNR_CAP = 5.0
 LOG_SNR_BOUND = 20.0
-FOCUS_MEAN, FOCUS_DEVIATION = -0.4, 1.2
+KARRAS = (-0.4, 1.2)
+"""Mean and deviation of ln(sigma / alpha) for data of unit deviation. Karras et al. 2022, arXiv:2206.00364, table 1."""
+DECISIONS = (0.7, 1.0)
+"""The same, where it is decided on latents this small what is where: at twice the data's deviation, give or take."""
 LATENT_SIDE = SIDE // FACTOR
 
 
-def new_unet() -> UNet2DConditionModel:
-    """4.28M parameters; attention (four heads, self and cross) at 16x16, 8x8 and in the middle."""
+WIDTHS = (64, 128)
+WEAK_WIDTHS = (32, 64)
+
+
+def new_unet(widths: tuple[int, int] = WIDTHS) -> UNet2DConditionModel:
+    """4.28M parameters at WIDTHS; attention (four heads, self and cross) at 16x16, 8x8 and in the middle."""
     return UNet2DConditionModel(
         sample_size=LATENT_SIDE,
         in_channels=CHANNELS,
         out_channels=CHANNELS,
         layers_per_block=1,
-        block_out_channels=(64, 128),
+        block_out_channels=widths,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         mid_block_type="UNetMidBlock2DCrossAttn",
@@ -59,11 +66,11 @@ def new_scheduler() -> DDIMScheduler:
 
 
 class Denoiser(nn.Module):
-    """UNet and text encoder in one module, as they are trained."""
+    """UNet and text encoder in one module. The text encoder stays as it has learned to read."""
 
     def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
         super().__init__()
-        self.unet, self.text_encoder = unet, text_encoder
+        self.unet, self.text_encoder = unet, text_encoder.eval().requires_grad_(False)
 
     def channels_last(self) -> "Denoiser":
         """Convolution weights in the order that is a fifth faster on CPUs; in place."""
@@ -75,11 +82,6 @@ class Denoiser(nn.Module):
         eps = self.unet(x, t, cond).sample
         assert isinstance(eps, Tensor)
         return eps
-
-
-def new_denoiser(tokenizer: CLIPTokenizer) -> Denoiser:
-    """Both parts untrained, with weights from torch's global generator."""
-    return Denoiser(new_unet(), new_text_encoder(tokenizer))
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,16 @@ def uniform_times(count: int, generator: Generator) -> Tensor:
     return (strata(count, generator) * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
 
 
-def focused_times(count: int, focus: float, levels: NoiseLevels, generator: Generator) -> Tensor:
-    """Network times (count,): a share `focus` of them with ln(sigma / alpha) ~ N(-0.4, 1.2^2), the others uniform.
+def focused_times(
+    count: int, focus: float, levels: NoiseLevels, generator: Generator, around: tuple[float, float] = KARRAS
+) -> Tensor:
+    """Network times (count,): a share `focus` of them with ln(sigma / alpha) ~ N(mean, deviation^2), the others uniform.
 
-    Karras et al. 2022, arXiv:2206.00364, table 1, for data of unit deviation. On latents this small the linear
-    schedule spends half of its times where only the background's tone can be told; what is a star is decided between.
+    `around` is that mean and deviation. On latents this small the linear schedule spends half of its uniform times
+    where only the background's tone can be told.
     """
-    most = round(focus * count)
-    ratio = FOCUS_MEAN + FOCUS_DEVIATION * torch.special.ndtri(strata(most, generator).clamp(1e-6, 1 - 1e-6))
+    most, (mean, deviation) = round(focus * count), around
+    ratio = mean + deviation * torch.special.ndtri(strata(most, generator).clamp(1e-6, 1 - 1e-6))
     near = torch.searchsorted((levels.sigma / levels.alpha).log(), ratio).clamp(max=TRAIN_STEPS - 1)
     return torch.cat([near, uniform_times(count - most, generator)])
 

@@ -7,7 +7,8 @@ from training.captions import Claims, ThingClaim, draw_claims
 from training.checker import judge, read
 from training.measure import everything
 from training.pictures import draw_scenes
-from training.scenes import Scene, Thing, render
+from training.paint import render
+from training.scenes import Scene, Thing
 from training.segments import components
 
 STAR = Scene((Thing("star", "red", 18.0, 32.0, 32.0),), "dark", "striped")

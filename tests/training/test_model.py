@@ -23,7 +23,7 @@ from training.export import LIMIT_BYTES, PARTS, pipeline_bytes
 from training.measure import Model, load
 from training.pictures import draw_scenes, to_bytes
 from training.sampling import draw_noise, sample
-from training.scenes import render
+from training.paint import render
 from training.unet import new_scheduler, noise_levels
 from training.vae import decode, encode
 
