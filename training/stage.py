@@ -56,8 +56,9 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     """
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
-    left = (recipe.steps - step) / max(1.0, recipe.steps * (1 - PLATEAU))
-    return max(0.01, min(1.0, left))
+    if step <= PLATEAU * recipe.steps:
+        return 1.0
+    return max(0.01, (recipe.steps - step) / (recipe.steps * (1 - PLATEAU)))
 
 
 def shares(count: int) -> list[slice]:

@@ -71,7 +71,8 @@ def train_text(settings: Settings, scenes: list[Scene], tokenizer: CLIPTokenizer
     """The text encoder, by what captions say of each place; the denoiser takes it as it is."""
     torch.manual_seed(settings.seed + 4)
     reader = Reader(new_text_encoder(tokenizer))
-    stage = Stage("text", reader, Recipe(settings.text_steps, 1e-3, WARMUP, 0.996), settings.seed + 4, work)
+    recipe = Recipe(settings.text_steps, 4e-3, WARMUP, 0.996, muon=True)
+    stage = Stage("text", reader, recipe, settings.seed + 4, work)
 
     def draw(step: int, generator: Generator) -> list[Loss]:
         rows = torch.randint(len(scenes), (READING_BATCH,), generator=generator).tolist()

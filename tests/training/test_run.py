@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from guidance.models.classifier import FOLDER
 from training.classifier import classifier_loss
-from training.export import PARTS, export_pipeline
+from training.export import BESIDE, PARTS, export_pipeline
 from training.measure import load
-from training.run import QUICK, WARMUP, claim_folder, train
+from training.run import train, weak_folder
+from training.settings import QUICK, claim_folder
 from training.stage import Recipe, learning_rate
+from training.stages import WARMUP
 from training.unet import denoising_loss
 
 
@@ -42,7 +44,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     Both begin at one autoencoder, whose own few steps magnify rounding in the same way.
     """
     (tmp_path / "work").mkdir()
-    for name in ("vae.pt", "whitened.pt", "latents.pt"):
+    for name in ("vae.pt", "whitened.pt", "latents.pt", "text.pt"):
         shutil.copy(quick / "work" / name, tmp_path / "work")
     calls = 0
 
@@ -55,7 +57,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
 
     monkeypatch.setattr("training.stage.CHECKPOINT_SECONDS", -1.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("training.run.denoising_loss", breaks)
+        patch.setattr("training.stages.denoising_loss", breaks)
         train(QUICK, tmp_path / "model", tmp_path / "work")
     assert not (tmp_path / "model").exists()
     train(QUICK, tmp_path / "model", tmp_path / "work")
@@ -64,7 +66,8 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     assert resumed["step"] == whole["step"] == QUICK.steps
     assert torch.equal(resumed["generator"], whole["generator"])
     assert resumed["losses"] == pytest.approx(whole["losses"], rel=1e-3)
-    longest = sum(learning_rate(Recipe(QUICK.steps, QUICK.rate, WARMUP, 0.0), step) for step in range(QUICK.steps))
+    recipe = Recipe(QUICK.steps, QUICK.rate, WARMUP, 0.0)
+    longest = recipe.rate * sum(learning_rate(recipe, step) for step in range(QUICK.steps))
     for part in ("model", "average"):
         apart = [(resumed[part][name].double() - weight).abs().flatten() for name, weight in whole[part].items()]
         assert torch.cat(apart).mean() < 0.003 * longest, part
@@ -84,11 +87,11 @@ def test_a_finished_work_folder_without_a_classifier_trains_that_alone(
             raise KeyboardInterrupt
         return classifier_loss(*arguments)
 
-    for stage in ("vae_loss", "denoising_loss"):
-        monkeypatch.setattr(f"training.run.{stage}", lambda *arguments: pytest.fail("trained again"))
+    for stage in ("vae_loss", "reading_loss", "denoising_loss", "looking_loss"):
+        monkeypatch.setattr(f"training.stages.{stage}", lambda *arguments: pytest.fail("trained again"))
     monkeypatch.setattr("training.stage.CHECKPOINT_SECONDS", -1.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("training.run.classifier_loss", breaks)
+        patch.setattr("training.stages.classifier_loss", breaks)
         train(QUICK, tmp_path / "model", work)
     assert torch.load(work / "classifier.pt")["step"] == 2
     train(QUICK, tmp_path / "model", work)
@@ -100,11 +103,28 @@ def test_a_finished_work_folder_without_a_classifier_trains_that_alone(
     assert (tmp_path / "model" / weights).read_bytes() == (quick / "model" / weights).read_bytes()
 
 
+def test_the_weaker_model_lies_beside_and_reads_as_the_model_does(quick: Path) -> None:
+    model, weak = load(quick / "model"), load(weak_folder(quick / "model"))
+    assert sum(w.numel() for w in weak.denoiser.unet.parameters()) < 0.3 * sum(
+        w.numel() for w in model.denoiser.unet.parameters()
+    )
+    for part in ("denoiser.text_encoder", "vae"):
+        ours, theirs = (attrgetter(part)(one).state_dict() for one in (model, weak))
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_denoiser_takes_the_text_encoder_as_it_is(quick: Path) -> None:
+    read = torch.load(quick / "work" / "text.pt")["average"]
+    taken = torch.load(quick / "work" / "denoiser.pt")["model"]
+    names = [name for name in taken if name.startswith("text_encoder.")]
+    assert names and all(torch.equal(taken[name], read[name]) for name in names)
+
+
 def test_a_classifier_of_other_latents_is_not_left_behind(quick: Path, tmp_path: Path) -> None:
     model = load(quick / "model")
     folder = Path(shutil.copytree(quick / "model", tmp_path / "model"))
     export_pipeline(model.vae, model.denoiser, model.tokenizer, folder)
-    assert not (folder / FOLDER).exists()
+    assert not any((folder / name).exists() for name in BESIDE)
 
 
 def test_a_work_folder_belongs_to_one_run(tmp_path: Path) -> None:

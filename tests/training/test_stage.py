@@ -1,6 +1,7 @@
 """A stage: its schedule, its average, and a resumed run that computes the same bits as an uninterrupted one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -9,14 +10,15 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from training.muon import Muon
 from training.stage import Loss, Recipe, Stage, learning_rate, save_atomically, shares
 
 RECIPE = Recipe(steps=12, rate=0.05, warmup=3, decay=0.9)
 
 
-def new_stage(folder: Path) -> Stage:
+def new_stage(folder: Path, muon: bool = False) -> Stage:
     torch.manual_seed(0)
-    return Stage("line", nn.Linear(3, 1), RECIPE, seed=1, folder=folder)
+    return Stage("line", nn.Linear(3, 1), replace(RECIPE, muon=muon), seed=1, folder=folder)
 
 
 def advance(stage: Stage, steps: int) -> None:
@@ -39,13 +41,14 @@ def squared_error(model: nn.Module, x: Tensor) -> Tensor:
     return error.square().mean()
 
 
-def test_a_resumed_stage_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole = new_stage(tmp_path / "whole")
+@pytest.mark.parametrize("muon", [False, True])
+def test_a_resumed_stage_equals_an_uninterrupted_one(tmp_path: Path, muon: bool) -> None:
+    whole = new_stage(tmp_path / "whole", muon)
     whole.run(drawing(whole))
-    first = new_stage(tmp_path / "parts")
+    first = new_stage(tmp_path / "parts", muon)
     advance(first, 5)
     first.checkpoint()
-    second = new_stage(tmp_path / "parts")
+    second = new_stage(tmp_path / "parts", muon)
     assert second.step == 5
     second.run(drawing(second))
     assert second.losses == whole.losses
@@ -105,13 +108,34 @@ def test_shares_cover_every_row_once(count: int) -> None:
     assert sorted(torch.cat([rows[part] for part in shares(count)]).tolist()) == rows.tolist()
 
 
-def test_the_rate_warms_up_peaks_and_ends_at_one_percent() -> None:
-    recipe = Recipe(steps=1000, rate=1.0, warmup=100, decay=0.9)
+def test_the_rate_warms_up_stays_and_ends_at_one_percent() -> None:
+    recipe = Recipe(steps=1000, rate=7.0, warmup=100, decay=0.9)
     rates = [learning_rate(recipe, step) for step in range(1001)]
     assert rates[0] == 0.01
-    assert max(rates) == rates[99] == rates[100] == 1.0
-    assert rates[550] == pytest.approx(0.505)
-    assert rates[1000] == pytest.approx(0.01)
+    assert set(rates[99:701]) == {1.0}
+    assert rates[850] == pytest.approx(0.5)
+    assert rates[1000] == 0.01
+
+
+def test_until_the_plateau_ends_the_number_of_steps_does_not_matter() -> None:
+    few, many = (Recipe(steps, 1.0, 10, 0.9) for steps in (100, 1000))
+    assert [learning_rate(few, step) for step in range(71)] == [learning_rate(many, step) for step in range(71)]
+
+
+def test_with_muon_vectors_learn_by_adamw_at_a_quarter_of_the_rate(tmp_path: Path) -> None:
+    stage = Stage("line", nn.Linear(3, 2), replace(RECIPE, muon=True), seed=0, folder=tmp_path)
+    vectors, matrices = stage.optimizers
+    assert isinstance(matrices, Muon) and not isinstance(vectors, Muon)
+    assert [weight.shape for group in matrices.param_groups for weight in group["params"]] == [(2, 3)]
+    assert vectors.param_groups[0]["peak"] == RECIPE.rate / 4 == matrices.param_groups[0]["peak"] / 4
+
+
+def test_what_needs_no_gradient_does_not_learn(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(3, 3).requires_grad_(False), nn.Linear(3, 1))
+    kept = model[0].weight.clone()
+    stage = Stage("line", model, RECIPE, seed=1, folder=tmp_path)
+    advance(stage, 5)
+    assert torch.equal(model[0].weight, kept) and torch.equal(stage.average[0].weight, kept)
 
 
 def test_the_first_average_forgets_quickly(tmp_path: Path) -> None:

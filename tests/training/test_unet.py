@@ -8,7 +8,8 @@ from torch import Generator, Tensor, nn
 
 from training.sampling import draw_noise, sample_chunk
 from training.unet import (
-    FOCUS_MEAN,
+    DECISIONS,
+    KARRAS,
     TRAIN_STEPS,
     Denoiser,
     denoising_loss,
@@ -49,11 +50,12 @@ def test_each_stratum_gets_one_time() -> None:
     assert (t // 20).tolist() == list(range(50))
 
 
-def test_focused_times_have_the_median_of_their_distribution() -> None:
+@pytest.mark.parametrize("around", [KARRAS, DECISIONS])
+def test_focused_times_have_the_median_of_their_distribution(around: tuple[float, float]) -> None:
     levels = noise_levels()
-    t = focused_times(1001, 1.0, levels, Generator().manual_seed(0))
+    t = focused_times(1001, 1.0, levels, Generator().manual_seed(0), around)
     median = float((levels.sigma / levels.alpha)[t.median()].log())
-    assert abs(median - FOCUS_MEAN) < 0.02
+    assert abs(median - around[0]) < 0.02
     assert torch.equal(t, t.sort().values)
 
 

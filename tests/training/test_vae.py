@@ -3,7 +3,7 @@
 import torch
 from torch import Generator
 
-from training.pictures import draw_pictures
+from training.pictures import draw_pictures, draw_scenes
 from training.vae import (
     CROP,
     decode,
@@ -17,7 +17,7 @@ from training.vae import (
     whiten,
 )
 
-PICTURES = draw_pictures(24, seed=5)
+PICTURES = draw_pictures(draw_scenes(24, seed=5))
 
 
 def test_whitening_gives_unit_covariance_and_changes_no_reconstruction() -> None:
