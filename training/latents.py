@@ -1,6 +1,7 @@
 """The cache of encoded scenes that the denoiser is trained on."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from tqdm import tqdm
 from training.pictures import draw_scenes, to_bytes
 from training.paint import render
 from training.scenes import Scene
-from training.stage import save_atomically
+from training.stage import SHARES, save_atomically
 from training.vae import encode
 
 CHUNK = 64
@@ -34,10 +35,10 @@ def cached_latents(vae: AutoencoderKL, count: int, seed: int, path: Path) -> tup
         saved = torch.load(path, weights_only=True)
         if saved["key"] == key:
             return scenes, saved["latents"]
-    parts = [
-        encode(vae, to_bytes(render(scenes[start : start + CHUNK])))
-        for start in tqdm(range(0, count, CHUNK), desc="latents", mininterval=2)
-    ]
+    chunks = [scenes[start : start + CHUNK] for start in range(0, count, CHUNK)]
+    with ThreadPoolExecutor(SHARES, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        encoded = threads.map(lambda chunk: encode(vae, to_bytes(render(chunk))), chunks)
+        parts = list(tqdm(encoded, total=len(chunks), desc="latents", mininterval=2))
     latents = torch.cat(parts)
     save_atomically({"key": key, "latents": latents}, path)
     return scenes, latents
