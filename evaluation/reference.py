@@ -16,9 +16,9 @@ from evaluation.samples import Samples, pictures
 from evaluation.shelf import Shelf
 from evaluation.source import code_digest
 from guidance.models.base import Model, to_bytes
+from training.paint import render
 from training.pictures import draw_scenes
 from training.pictures import to_bytes as rounded
-from training.paint import render
 from training.scenes import Scene
 
 SEED, NOISE_SEED = 20_261_104, 20_261_105

@@ -13,10 +13,10 @@ from guidance.models.classifier import FOLDER, NoisyClassifier
 from training.classifier import GROUPS, by_group, labels, noisy
 from training.intervals import Estimate, share
 from training.measure import load
+from training.paint import render
 from training.pictures import draw_scenes, to_bytes
 from training.plots import plot_accuracy
 from training.record import write_json
-from training.paint import render
 from training.scenes import PATTERN_SHARES
 from training.table import ROOT
 from training.unet import noise_levels

@@ -12,8 +12,8 @@ from training.classifier import GROUPS
 from training.export import BESIDE, PARTS, pipeline_bytes
 from training.measure import Model, load
 from training.plots import plot_losses, plot_samples
-from training.settings import Settings
 from training.sampling import draw_noise, sample
+from training.settings import Settings
 from training.table import ROOT
 from training.vae import decode
 

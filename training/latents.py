@@ -9,8 +9,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from tqdm import tqdm
 
-from training.pictures import draw_scenes, to_bytes
 from training.paint import render
+from training.pictures import draw_scenes, to_bytes
 from training.scenes import Scene
 from training.stage import SHARES, save_atomically
 from training.vae import encode

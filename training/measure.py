@@ -14,10 +14,10 @@ from transformers import CLIPTokenizer
 from training.captions import Claims, ThingClaim, draw_claims, phrase
 from training.checker import judge, read
 from training.intervals import Estimate, entropy_estimate, share
+from training.paint import render
 from training.pictures import draw_scenes, to_bytes
 from training.sampling import draw_noise, sample
-from training.paint import render
-from training.scenes import Scene
+from training.scenes import Combinations, Scene
 from training.segments import coloured
 from training.stage import save_atomically
 from training.unet import Denoiser
@@ -43,27 +43,48 @@ def load(folder: Path) -> Model:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """How many captions of each kind; each a name in `Questions.claims`, but for "a star"."""
+
+    singles: int
+    """One thing, of a combination of shape and colour that was trained on."""
+    pairs: int
+    """Two such things and their relation."""
+    unseen: int
+    """One thing, of a combination that was held out of training; its caption states both."""
+    unseen_pairs: int
+    """Two such things."""
+    opens: int
+    """"a star": what it leaves open shows diversity."""
+
+
+@dataclass(frozen=True)
 class Questions:
     """Captions and initial noise, the same at every weight."""
 
-    claims: list[Claims]
+    claims: dict[str, list[Claims]]
+    """By kind, in the order of the captions."""
     captions: list[str]
     noise: Tensor
-    pairs: int
     opens: int
 
-    @property
-    def singles(self) -> int:
-        return len(self.captions) - self.pairs - self.opens
 
-
-def draw_questions(singles: int, pairs: int, opens: int, seed: int) -> Questions:
-    """Captions of fresh scenes, singles first, then pairs, then `opens` times "a star"."""
+def draw_questions(counts: Counts, seed: int) -> Questions:
+    """Captions of fresh scenes, kind by kind, then "a star"."""
+    kinds: dict[str, tuple[int, float, Combinations]] = {
+        "singles": (counts.singles, 0.0, "seen"),
+        "pairs": (counts.pairs, 1.0, "seen"),
+        "unseen": (counts.unseen, 0.0, "unseen"),
+        "unseen_pairs": (counts.unseen_pairs, 1.0, "unseen"),
+    }
     generator = Generator().manual_seed(seed)
-    scenes = draw_scenes(singles, seed, pair_share=0.0) + draw_scenes(pairs, seed + 1, pair_share=1.0)
-    claims = [draw_claims(scene, generator) for scene in scenes]
-    captions = [phrase(claim) for claim in claims] + [OPEN_CAPTION] * opens
-    return Questions(claims, captions, draw_noise(len(captions), seed + 10_000), pairs, opens)
+    claims = {}
+    for place, (kind, (count, pair_share, combinations)) in enumerate(kinds.items()):
+        always = ("shape", "colour") if combinations == "unseen" else ()
+        scenes = draw_scenes(count, seed + place, pair_share, combinations)
+        claims[kind] = [draw_claims(scene, generator, always) for scene in scenes]
+    captions = [phrase(claim) for drawn in claims.values() for claim in drawn] + [OPEN_CAPTION] * counts.opens
+    return Questions(claims, captions, draw_noise(len(captions), seed + 10_000), counts.opens)
 
 
 def verdicts(pictures: Tensor, claims: Sequence[Claims]) -> list[dict[str, bool]]:
@@ -82,8 +103,8 @@ class Row:
     """One weight's line of the table."""
 
     w: float
-    singles: dict[str, Estimate]
-    pairs: dict[str, Estimate]
+    right: dict[str, dict[str, Estimate]]
+    """By kind of caption, then by attribute."""
     colour_entropy: Estimate
     chroma: float
     out_of_range: float
@@ -106,16 +127,19 @@ def sampled(model: Model, questions: Questions, w: float, steps: int, cache: Pat
 def assess(model: Model, questions: Questions, w: float, latents: Tensor) -> tuple[Row, Tensor]:
     """Judge the answers at weight w; also returns the pictures (N, 3, 64, 64), unclipped."""
     pictures = decode(model.vae, latents)
-    n = questions.singles
-    judged = verdicts(pictures[: n + questions.pairs], questions.claims)
-    opens = [read(picture).things for picture in pictures[n + questions.pairs :]]
+    kinds = torch.split(pictures, [*map(len, questions.claims.values()), questions.opens])
+    right = {
+        kind: by_attribute(verdicts(shown, claims))
+        for (kind, claims), shown in zip(questions.claims.items(), kinds[:-1], strict=True)
+        if claims
+    }
+    opens = [read(picture).things for picture in kinds[-1]]
     colours = [things[0].colour for things in opens if things]
     row = Row(
         w,
-        by_attribute(judged[:n]),
-        by_attribute(judged[n:]),
+        right,
         entropy_estimate(colours, Generator().manual_seed(0)),
-        chroma(pictures[:n]),
+        chroma(kinds[0]),
         float(((pictures < 0) | (pictures > 1)).float().mean()),
         float(latents.std()),
     )

@@ -18,20 +18,26 @@ from training.measure import Row
 
 def plot_losses(losses: dict[str, Sequence[float]], window: int, path: Path) -> None:
     """One panel per stage, logarithmic; each value is the mean of `window` steps."""
-    figure, panels = plt.subplots(1, len(losses), figsize=(4 * len(losses), 2.8), layout="constrained")
-    for panel, (name, means) in zip(panels, losses.items(), strict=True):
+    figure, panels = plt.subplots(
+        -(-len(losses) // 3), 3, figsize=(12, 2.6 * -(-len(losses) // 3)), layout="constrained"
+    )
+    for panel, (name, means) in zip(panels.flat, losses.items(), strict=True):
         panel.plot([window * (i + 0.5) for i in range(len(means))], means, color="#2360E0", linewidth=1.5)
         panel.set(yscale="log", title=name, xlabel="step")
         panel.grid(alpha=0.3, which="both")
-    panels[0].set_ylabel(f"loss, mean of {window} steps")
+    panels.flat[0].set_ylabel(f"loss, mean of {window} steps")
     save(figure, path)
 
 
 def plot_table(rows: Sequence[Row], path: Path) -> None:
     """Accuracy, diversity and saturation against w, with 95 % intervals where there are any."""
     figure, (right, varied, strong) = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
-    curve(right, rows, [row.singles["all"] for row in rows], "one object", "#2360E0")
-    curve(right, rows, [row.pairs["all"] for row in rows], "two objects", "#F98217")
+    kinds = {
+        "singles": ("one object", "#2360E0"), "unseen": ("unseen combination", "#3BD0E0"),
+        "pairs": ("two objects", "#F98217"), "unseen_pairs": ("two unseen", "#FFB347"),
+    }  # fmt: skip
+    for kind, (label, colour) in kinds.items():
+        curve(right, rows, [row.right[kind]["all"] for row in rows], label, colour)
     right.set(title="all stated attributes right", ylim=(0, 1))
     right.legend(frameon=False)
     curve(varied, rows, [row.colour_entropy for row in rows], "", "#8B3FD9")

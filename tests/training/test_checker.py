@@ -6,8 +6,8 @@ from torch import Generator
 from training.captions import Claims, ThingClaim, draw_claims
 from training.checker import judge, read
 from training.measure import everything
-from training.pictures import draw_scenes
 from training.paint import render
+from training.pictures import draw_scenes
 from training.scenes import Scene, Thing
 from training.segments import components
 

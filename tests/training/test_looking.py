@@ -10,7 +10,9 @@ from training.looking import BLUR, GROUPS, MEASURES, NOISE, SHIFT, looking_loss,
 from training.paint import render
 from training.scenes import SIDE, Scene, Thing
 
-ABOVE = Scene((Thing("ring", "blue", 10.0, 32.0, 46.0), Thing("star", "red", 10.0, 32.0, 18.0)), "dark", "plain", "below")
+ABOVE = Scene(
+    (Thing("ring", "blue", 10.0, 32.0, 46.0), Thing("star", "red", 10.0, 32.0, 18.0)), "dark", "plain", "below"
+)
 ALONE = Scene((Thing("cross", "pink", 18.0, 30.0, 33.0),), "grey", "striped")
 
 

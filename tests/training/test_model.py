@@ -21,9 +21,9 @@ from training.checker import judge, read
 from training.classifier import GROUPS, labels
 from training.export import LIMIT_BYTES, PARTS, pipeline_bytes
 from training.measure import Model, load
+from training.paint import render
 from training.pictures import draw_scenes, to_bytes
 from training.sampling import draw_noise, sample
-from training.paint import render
 from training.unet import new_scheduler, noise_levels
 from training.vae import decode, encode
 
