@@ -28,7 +28,10 @@ def fingerprint(vae: AutoencoderKL, count: int, seed: int) -> str:
 
 
 def cached_latents(vae: AutoencoderKL, count: int, seed: int, path: Path) -> tuple[list[Scene], Tensor]:
-    """Scenes of seen combinations and their latents (count, 4, 16, 16), from `path` if it fits the encoder, else rendered and encoded."""
+    """Scenes of seen combinations and their latents (count, 4, 16, 16).
+
+    From `path` if that fits the encoder, else rendered and encoded.
+    """
     scenes = draw_scenes(count, seed, combinations="seen")
     key = fingerprint(vae, count, seed)
     if path.exists():

@@ -18,9 +18,8 @@ from training.measure import Row
 
 def plot_losses(losses: dict[str, Sequence[float]], window: int, path: Path) -> None:
     """One panel per stage, logarithmic; each value is the mean of `window` steps."""
-    figure, panels = plt.subplots(
-        -(-len(losses) // 3), 3, figsize=(12, 2.6 * -(-len(losses) // 3)), layout="constrained"
-    )
+    rows = -(-len(losses) // 3)
+    figure, panels = plt.subplots(rows, 3, figsize=(12, 2.6 * rows), layout="constrained")
     for panel, (name, means) in zip(panels.flat, losses.items(), strict=True):
         panel.plot([window * (i + 0.5) for i in range(len(means))], means, color="#2360E0", linewidth=1.5)
         panel.set(yscale="log", title=name, xlabel="step")

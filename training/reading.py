@@ -1,8 +1,8 @@
 """What a caption says of each place in a picture, learned by the text encoder before there is a denoiser.
 
-No word of "a red star above a blue circle" says that the star is at the top, and a causal encoder has read "star" before
-"above". A denoiser learns this late, if at all: at the noise levels that decide where things are its loss hardly depends
-on it. Asked for the picture's contents by place, without any picture, the encoder learns it in minutes.
+No word of "a red star above a blue circle" says that the star is at the top, and a causal encoder has read "star"
+before "above". A denoiser learns this late, if at all: at the noise levels that decide where things are its loss hardly
+depends on it. Asked for the picture's contents by place, without any picture, the encoder learns it in minutes.
 """
 
 from collections.abc import Sequence

@@ -23,9 +23,11 @@ from training.text import new_tokenizer
 from training.unet import WEAK_WIDTHS, Denoiser
 from training.vae import decode
 
-PREVIEW_CAPTIONS = ("a red star", "a blue circle on a light background", "a small yellow square on a dark background",
-                    "a large green ring", "a purple cross on a grey checkered background", "a red circle above a blue square",
-                    "an orange triangle left of a cyan ring", "a pink circle above a cyan square")  # fmt: skip
+PREVIEW_CAPTIONS = (
+    "a red star", "a blue circle on a light background", "a small yellow square on a dark background",
+    "a large green ring", "a purple cross on a grey checkered background", "a red circle above a blue square",
+    "an orange triangle left of a cyan ring", "a pink circle above a cyan square",
+)  # fmt: skip
 STAGES = ("vae", "text", "denoiser", "weak", "classifier", "features")
 
 
@@ -45,7 +47,7 @@ def write_log(settings: Settings, work: Path, path: Path) -> None:
 
 
 def train(settings: Settings, out: Path, work: Path) -> int:
-    """Train everything, write the pipeline folder `out` and the weaker model's beside it; returns the bytes of `out`."""
+    """Train everything, write the pipeline folder `out` and the weaker model's beside it; returns the size of `out`."""
     claim_folder(settings, work)
     tokenizer = new_tokenizer()
     vae = train_vae(settings, work)

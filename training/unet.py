@@ -110,7 +110,7 @@ def uniform_times(count: int, generator: Generator) -> Tensor:
 def focused_times(
     count: int, focus: float, levels: NoiseLevels, generator: Generator, around: tuple[float, float] = KARRAS
 ) -> Tensor:
-    """Network times (count,): a share `focus` of them with ln(sigma / alpha) ~ N(mean, deviation^2), the others uniform.
+    """Network times (count,), a share `focus` of them with ln(sigma / alpha) ~ N(mean, deviation^2), the rest uniform.
 
     `around` is that mean and deviation. On latents this small the linear schedule spends half of its uniform times
     where only the background's tone can be told.

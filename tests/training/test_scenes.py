@@ -56,7 +56,7 @@ def test_a_thing_has_its_colour_in_the_middle_and_the_background_elsewhere() -> 
 
 
 def test_the_bevel_turns_to_the_lamp_above_on_the_left() -> None:
-    """Of a square: its upper and left edges are lighter than its colour, the others darker; its middle is its colour."""
+    """Of a square: its upper and left edges are lighter than its colour, the others darker, its middle neither."""
     thing = Thing("square", "blue", 18.0, 32.0, 32.0)
     change, inside = light([thing])[0], coverage([thing])[0] == 1
     rows, columns = (torch.nonzero(inside.any(axis)).flatten() for axis in (1, 0))
