@@ -10,15 +10,18 @@ from typing import Any
 from training.captions import WORDS
 from training.classifier import GROUPS
 from training.export import BESIDE, PARTS, pipeline_bytes
+from training.looking import new_features
 from training.measure import Model, load
 from training.plots import plot_losses, plot_samples
 from training.sampling import draw_noise, sample
+from training.scenes import UNSEEN
 from training.settings import Settings
 from training.table import ROOT
 from training.vae import decode
 
 TEMPLATE = Path(__file__).with_name("card.md")
 SAMPLE_SEED = 2_026
+PREVIOUS = "commit 00e2f8c"
 CAPTIONS = (
     "a red star on a dark background", "a large blue circle on a light background", "a small yellow square",
     "a green ring on a grey striped background", "a purple cross on a light checkered background",
@@ -27,6 +30,8 @@ CAPTIONS = (
     "a large yellow cross on a grey plain background", "a blue square on a light striped background",
     "a green circle on a dark checkered background", "a star", "a purple shape", "a large shape on a light background",
     "a red circle left of a blue square", "a yellow star above a green ring", "a pink cross right of a cyan circle",
+    "a blue triangle below a red square on a light background", "a green star right of an orange ring", "a purple circle",
+    "an orange square on a dark background", "a cyan triangle", "a pink ring on a grey checkered background",
 )  # fmt: skip
 
 
@@ -63,14 +68,26 @@ def command(settings: dict[str, Any]) -> str:
     return " ".join(["python -m training", *flags])
 
 
+def table_command(counts: dict[str, int]) -> str:
+    flags = [f"--{kind.replace('_', '-')} {count}" for kind, count in counts.items()]
+    return " ".join(["python -m training.table", *flags])
+
+
+def read(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
+
+
 def facts(folder: Path) -> dict[str, str]:
     """The values of the template's placeholders, from the folder and its assets."""
     assets = folder / "assets"
     log, checker = (json.loads((assets / name).read_text()) for name in ("training.json", "checker.json"))
     table = json.loads((assets / "table.json").read_text())
-    singles = {row["w"]: row["singles"] for row in table["weights"]}
+    rows = {row["w"]: row["right"] for row in table["weights"]}
+    singles = {w: right["singles"] for w, right in rows.items()}
+    best = max(rows, key=lambda w: (singles[w]["all"]["value"], -w))
+    counts = {kind: rows[best][kind]["all"]["count"] for kind in rows[best]}
+    opens = table["weights"][0]["colour_entropy"]["count"]
     accuracy = json.loads((assets / "accuracy.json").read_text())
-    notes = assets / "notes.md"
     return {
         "settings": ", ".join(f"{name} {value}" for name, value in log["settings"].items()),
         "command": command(log["settings"]),
@@ -81,17 +98,25 @@ def facts(folder: Path) -> dict[str, str]:
         "checker_count": str(checker["renders"]["all"]["count"]),
         "psnr": f"{checker['psnr']:.1f}",
         "table": (assets / "table.md").read_text().strip(),
-        "singles": str(singles[3.0]["all"]["count"]),
-        "pairs": str(table["weights"][0]["pairs"]["all"]["count"]),
-        "opens": str(table["weights"][0]["colour_entropy"]["count"]),
+        **{kind: str(count) for kind, count in counts.items()},
+        "opens": str(opens),
+        "table_command": table_command(counts | {"opens": opens}),
         "at_1": percent(singles[1.0]["all"]),
-        "at_3": percent(singles[3.0]["all"]),
-        "pairs_3": percent(next(row["pairs"]["all"] for row in table["weights"] if row["w"] == 3)),
+        "best": f"{best:g}",
+        "at_best": percent(singles[best]["all"]),
+        "pairs_best": percent(rows[best]["pairs"]["all"]),
+        "unseen_best": percent(rows[best]["unseen"]["all"]),
+        "previous": read(assets / "previous.md"),
+        "previous_name": PREVIOUS,
+        "held_out": ", ".join(f"{colour} {shape}" for shape, colour in UNSEEN),
+        "weak_steps": f"{log['settings']['weak_steps']:,}",
+        "feature_count": f"{sum(w.numel() for w in new_features().parameters()) / 1e6:.2f}M",
+        "seed": str(log["settings"]["seed"]),
         **{f"{name}_3": percent(singles[3.0][name]) for name in ("colour", "shape", "pattern")},
         "classes": ", ".join(f"{group} ({', '.join(classes)})" for group, classes in GROUPS.items()),
         "accuracy": (assets / "accuracy.md").read_text().strip(),
         "accuracy_scenes": f"{accuracy['scenes']:,}",
-        "notes": notes.read_text().strip() if notes.exists() else "",
+        "notes": read(assets / "notes.md"),
     }
 
 

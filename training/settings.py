@@ -14,7 +14,7 @@ class Settings:
     scenes: int = 32_000
     pool: int = 8_192
     vae_steps: int = 1_500
-    text_steps: int = 2_000
+    text_steps: int = 1_200
     steps: int = 12_000
     batch: int = 32
     rate: float = 4e-3
