@@ -30,8 +30,8 @@ CAPTIONS = (
     "a large yellow cross on a grey plain background", "a blue square on a light striped background",
     "a green circle on a dark checkered background", "a star", "a purple shape", "a large shape on a light background",
     "a red circle left of a blue square", "a yellow star above a green ring", "a pink cross right of a cyan circle",
-    "a blue triangle below a red square on a light background", "a green star right of an orange ring", "a purple circle",
-    "an orange square on a dark background", "a cyan triangle", "a pink ring on a grey checkered background",
+    "a blue triangle below a red square", "a green star right of an orange ring", "a purple circle",
+    "an orange square on a dark background", "a cyan triangle", "a pink ring on a grey background",
 )  # fmt: skip
 
 

@@ -3,28 +3,35 @@
 So does its classifier, and its gradient makes one out of noise.
 """
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from string import Template
 
 import pytest
 import torch
+from torch import Generator
 
 from guidance.models.classifier import FOLDER as CLASSIFIER
 from guidance.models.stable_diffusion import StableDiffusion
 from guidance.noise import Level
 from guidance.protocol import Branch
 from training.accuracy import GUESS, assess, load_classifier
-from training.captions import parse
+from training.captions import draw_claims, parse, phrase
 from training.card import TEMPLATE, facts
 from training.checker import judge, read
 from training.classifier import GROUPS, labels
-from training.export import LIMIT_BYTES, PARTS, pipeline_bytes
+from training.export import BESIDE, LIMIT_BYTES, PARTS, pipeline_bytes
+from training.features import FOLDER as FEATURES
+from training.features import FeatureClassifier
+from training.looking import told
 from training.measure import Model, load
 from training.paint import render
 from training.pictures import draw_scenes, to_bytes
+from training.run import weak_folder
 from training.sampling import draw_noise, sample
-from training.unet import new_scheduler, noise_levels
+from training.text import token_ids
+from training.unet import denoising_loss, new_scheduler, noise_levels, uniform_times
 from training.vae import decode, encode
 
 FOLDER = Path(__file__).parents[2] / "models" / "shapes"
@@ -36,7 +43,7 @@ def model() -> Model:
 
 
 def test_the_folder_is_complete_and_small() -> None:
-    assert {path.name for path in FOLDER.iterdir()} >= {"model_index.json", "README.md", CLASSIFIER, *PARTS}
+    assert {path.name for path in FOLDER.iterdir()} >= {"model_index.json", "README.md", *BESIDE, *PARTS}
     assert pipeline_bytes(FOLDER) <= LIMIT_BYTES
     assert not list(FOLDER.rglob("*.bin"))
 
@@ -102,6 +109,48 @@ def test_its_gradient_guides_the_unconditional_model_to_every_colour(model: Mode
         x = scheduler.step(eps - level.sigma * 2 * gradient, t, x).prev_sample
     seen = [{thing.colour for thing in read(picture).things} for picture in decode(model.vae, x)]
     assert sum(colour in found for colour, found in zip(colours, seen, strict=True)) >= 6
+
+
+@torch.no_grad()
+def test_the_features_tell_clean_scenes_apart() -> None:
+    scenes = draw_scenes(200, seed=31_338)
+    features = FeatureClassifier.from_pretrained(FOLDER / FEATURES, dtype=torch.float32, local_files_only=True).eval()
+    truth, _ = told(scenes)
+    log = features.by_group(features(render(scenes)))
+    for place, (group, part) in enumerate(log.items()):
+        assert float((part.argmax(1) == truth[:, place]).float().mean()) > 0.95, group
+
+
+@torch.no_grad()
+def test_the_weaker_model_reads_the_same_captions_and_predicts_worse(model: Model) -> None:
+    weak, levels = load(weak_folder(FOLDER)), noise_levels()
+    scenes = draw_scenes(64, seed=31_339, combinations="seen")
+    generator = Generator().manual_seed(0)
+    ids = token_ids(model.tokenizer, [phrase(draw_claims(scene, generator)) for scene in scenes])
+    latents, t = encode(model.vae, to_bytes(render(scenes))), uniform_times(64, generator)
+    eps = torch.randn(latents.shape, generator=generator)
+    assert torch.equal(model.denoiser.text_encoder(ids)[0], weak.denoiser.text_encoder(ids)[0])
+    strong, weaker = (denoising_loss(one.denoiser, latents, ids, t, eps, levels) for one in (model, weak))
+    assert float(weaker) > 1.1 * float(strong)
+
+
+@torch.no_grad()
+def test_which_of_two_things_is_above_matters_to_the_model(model: Model) -> None:
+    """Where it is decided: exchanging the things of a caption makes the predicted noise worse."""
+    levels, generator = noise_levels(), Generator().manual_seed(0)
+    scenes = draw_scenes(60, seed=31_340, pair_share=1.0, combinations="seen")
+    claims = [draw_claims(scene, generator, ("shape", "colour")) for scene in scenes]
+    turned = [replace(claim, things=claim.things[::-1]) for claim in claims]
+    latents = encode(model.vae, to_bytes(render(scenes)))
+    t = torch.full((60,), int((levels.sigma / levels.alpha - 2.5).abs().argmin()))
+    eps = torch.randn(latents.shape, generator=generator)
+    right, wrong = (
+        denoising_loss(
+            model.denoiser, latents, token_ids(model.tokenizer, [phrase(one) for one in said]), t, eps, levels
+        )
+        for said in (claims, turned)
+    )
+    assert float(wrong) > 1.05 * float(right)
 
 
 def test_the_model_card_is_what_the_template_says() -> None:
