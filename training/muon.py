@@ -33,9 +33,16 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        weights: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        precision: torch.dtype = torch.float32,
     ) -> None:
+        """`precision`: of the iterations, which stand bfloat16."""
         super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.precision = precision
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.ndim < 2:
@@ -52,7 +59,7 @@ class Muon(torch.optim.Optimizer):
             for (rows, columns), weights in alike.items():
                 pushes = torch.stack([self._momentum(weight, group).reshape(rows, columns) for weight in weights])
                 scale = RMS * max(rows, columns) ** 0.5
-                for weight, push in zip(weights, orthogonal(pushes), strict=True):
+                for weight, push in zip(weights, orthogonal(pushes.to(self.precision)), strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
                     weight.add_(push.reshape(weight.shape), alpha=-group["lr"] * scale)
 

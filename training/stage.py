@@ -75,7 +75,8 @@ def optimizers(weights: Sequence[nn.Parameter], recipe: Recipe) -> list[torch.op
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
     ]
     if matrices:
-        out.append(Muon(matrices, lr=recipe.rate, weight_decay=decay))
+        precision = torch.bfloat16 if recipe.bfloat16 else torch.float32
+        out.append(Muon(matrices, lr=recipe.rate, weight_decay=decay, precision=precision))
     for optimizer in out:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
@@ -163,6 +164,7 @@ class Stage:
 
         `draw` gives a step's shares; `preview` is called up to PREVIEWS times.
         """
+        torch.set_num_threads(1)  # a team of this thread's own, while it waits, takes the cores from the shares
         bar = tqdm(total=self.recipe.steps, initial=self.step, desc=self.name, mininterval=2, smoothing=0.1)
         began = saved = time.monotonic()
         before = self.seconds
