@@ -20,6 +20,7 @@ CHECKPOINT_SECONDS = 60.0
 PREVIEWS = 8
 PLATEAU = 0.7  # share of the steps after which the rate goes down
 SHARES = 2  # parts of a batch computed side by side; fixed, because it decides the order of sums
+CORES = 2  # for a batch in one part
 Loss = Callable[[], Tensor]
 
 
@@ -38,6 +39,7 @@ class Recipe:
     clip: float = 1.0
     muon: bool = False
     bfloat16: bool = False
+    shares: int = SHARES
 
 
 def save_atomically(value: Any, path: Path) -> None:
@@ -61,9 +63,9 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return max(0.01, (recipe.steps - step) / (recipe.steps * (1 - PLATEAU)))
 
 
-def shares(count: int) -> list[slice]:
-    """Rows of a batch of `count` for each share: every SHARES-th."""
-    return [slice(start, None, SHARES) for start in range(min(SHARES, count))]
+def shares(count: int, into: int = SHARES) -> list[slice]:
+    """Rows of a batch of `count` for each share: every `into`-th."""
+    return [slice(start, None, into) for start in range(min(into, count))]
 
 
 def optimizers(weights: Sequence[nn.Parameter], recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -144,7 +146,10 @@ class Stage:
         One core per share beats all cores on each operation: nothing waits for the slower core until the very end.
         The gradients are added in the order of the shares, so the result does not depend on who was faster.
         """
-        results = list(self.threads.map(self.gradients, shares))
+        if self.recipe.shares == 1:
+            results = [self.gradients(share) for share in shares]
+        else:
+            results = list(self.threads.map(self.gradients, shares))
         for weight, *parts in zip(self.weights, *(grads for _, grads in results), strict=True):
             # in the weight's own memory order: the fused optimizer reads both as flat arrays
             weight.grad = torch.empty_like(weight).copy_(torch.stack(parts).mean(0))
@@ -164,7 +169,8 @@ class Stage:
 
         `draw` gives a step's shares; `preview` is called up to PREVIEWS times.
         """
-        torch.set_num_threads(1)  # a team of this thread's own, while it waits, takes the cores from the shares
+        # beside shares, a team of this thread's own would take the cores from them while it waits
+        torch.set_num_threads(1 if self.recipe.shares > 1 else CORES)
         bar = tqdm(total=self.recipe.steps, initial=self.step, desc=self.name, mininterval=2, smoothing=0.1)
         began = saved = time.monotonic()
         before = self.seconds

@@ -23,7 +23,7 @@ from training.pictures import draw_pictures, draw_scenes
 from training.reading import Reader, contents, reading_loss
 from training.scenes import Scene
 from training.settings import Settings
-from training.stage import Loss, Recipe, Stage, save_atomically, shares
+from training.stage import SHARES, Loss, Recipe, Stage, save_atomically, shares
 from training.text import new_text_encoder, token_ids
 from training.unet import (
     DECISIONS,
@@ -116,7 +116,7 @@ def train_denoiser(
         eps = torch.randn(z.shape, generator=generator)
         return [
             partial(denoising_loss, model, z[part], ids[part], t[part], eps[part], levels)
-            for part in shares(settings.batch)
+            for part in shares(settings.batch, stage.recipe.shares)
         ]
 
     def show() -> None:
@@ -135,7 +135,9 @@ def denoiser_stage(
     low = settings.precision == "bfloat16"
     if low:  # the fused attention's backward pass is slow in bfloat16 on a CPU
         model.unet.set_attn_processor(AttnProcessor())
-    recipe = Recipe(settings.steps, settings.rate, WARMUP, 0.996, muon=True, bfloat16=low)
+    # what is translated to C++ does not let go of Python's lock: shares would wait for each other
+    parts = 1 if settings.compile else SHARES
+    recipe = Recipe(settings.steps, settings.rate, WARMUP, 0.996, muon=True, bfloat16=low, shares=parts)
     stage = Stage(name, model, recipe, settings.seed + 2, work)
     if settings.compile:
         model.unet.compile()
