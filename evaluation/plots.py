@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from evaluation.metric import METRICS, metric
 from evaluation.pareto import front
 from evaluation.results import Measured, Results
+from evaluation.sweep import Plot
 
 COLOURS = ("#2360E0", "#F98217", "#37B24D", "#E03131", "#8B3FD9", "#12A5B5", "#D6337F", "#7F6A4F", "#5B6470", "#B59A00")
 MARKERS = "osD^vP*Xhd"
@@ -21,14 +22,19 @@ FRONTS = (("evaluations", "fid"), ("recall", "fid"), ("recall", "precision"))
 COLUMNS = 4
 
 
-def plots(results: Results, folder: Path) -> list[Path]:
-    """Every plot that these results have points for."""
+def plots(results: Results, folder: Path, asked: Sequence[Plot] = ()) -> list[Path]:
+    """Every plot that these results have points for; of trade-offs, those that are asked for."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {"trade-offs.png": _pairs(results, TRADES, along=True), "pareto.png": _pairs(results, FRONTS, along=False)}
+    drawn = {"trade-offs.png": trade_offs(results, asked), "pareto.png": _pairs(results, FRONTS, along=False)}
     drawn |= {f"curves-{axis}.png": _curves(results, axis) for axis in _axes(results)}
     for name, figure in drawn.items():
         figure.savefig(folder / name, dpi=110)
     return [folder / name for name in drawn]
+
+
+def trade_offs(results: Results, asked: Sequence[Plot] = ()) -> Figure:
+    """What is traded for what, the points of each curve joined in order; TRADES where nothing is asked for."""
+    return _pairs(results, [(plot.x, plot.y) for plot in asked] or TRADES, along=True)
 
 
 def _axes(results: Results) -> list[str]:

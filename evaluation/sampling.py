@@ -71,8 +71,8 @@ class Sampling:
         """A point's images, cut into what is kept together."""
         info = self._infos[point.body["model"]]
         requests = [
-            resolve(point.request(question.caption, question.claims, question.seed), info, beside=self._infos)
-            for question in asked
+            resolve(point.request(one.caption, one.claims, one.seed, one.scene), info, beside=self._infos)
+            for one in asked
         ]
         return [Chunk(self._identity.of(part), part) for part in _batched(requests, CHUNK)]
 

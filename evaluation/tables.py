@@ -40,7 +40,7 @@ def as_markdown(results: Results) -> str:
         "## Distribution",
         _table(results, ("fid", "inception_score", "precision", "recall", "density", "coverage")),
         "## Captions, variety, saturation, cost",
-        _table(results, ("accuracy", "entropy", "out_of_range", "chroma", "evaluations", "seconds")),
+        _table(results, ("accuracy", "entropy", "out_of_range", "chroma", "psnr", "evaluations", "seconds")),
     ]
     if results.baseline is not None:
         parts += [f"## Differences from {results.baseline}", _differences(results, results.baseline)]

@@ -74,9 +74,11 @@ def _found(expected: Expectation, results: Results) -> Finding:
         )
     other, sign = (expected.below, -1) if expected.below is not None else (expected.above, 1)
     assert other is not None
-    a, b = _point(results, expected.of, name), _point(results, other, name)
+    by = expected.best_by or name
+    a, b = _point(results, expected.of, by), _point(results, other, by)
     word = "below" if sign < 0 else "above"
-    return Finding(f"{title} of {a.name} is {word} that of {b.name}", (_apart(results, a, b, name, sign),))
+    told = f" (by {metric(by).title} the best of their curves)" if by != name else ""
+    return Finding(f"{title} of {a.name} is {word} that of {b.name}{told}", (_apart(results, a, b, name, sign),))
 
 
 def _point(results: Results, name: str, by: str) -> Measured:
