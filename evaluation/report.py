@@ -17,7 +17,7 @@ def write(run: Run, folder: Path) -> list[Path]:
     """JSON with its resamples, CSV, Markdown, plots, a contact sheet; the paths of all."""
     written = run.results.save(folder)
     drawn = plots(run.results, folder, run.sweep.plot)
-    sheet(run.shown, run.captions, folder / SHEET)
+    sheet(run.shown, run.captions).savefig(folder / SHEET, dpi=150)
     pictures = [*drawn, folder / SHEET]
     links = "\n\n".join(f"![{path.stem}]({path.name})" for path in pictures)
     (folder / "report.csv").write_text(as_csv(run.results))

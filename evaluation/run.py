@@ -21,6 +21,7 @@ from evaluation.results import Measured, Results
 from evaluation.samples import Samples
 from evaluation.sampling import Chunk, Sampling
 from evaluation.shelf import Shelf
+from evaluation.stated import SCENE, asks
 from evaluation.sweep import Size, Sweep, SweepProblems
 from guidance.models.base import Model, to_bytes
 from guidance.picture import pixels
@@ -67,12 +68,12 @@ def run(sweep: Sweep, size: Size, cache: Path, settings: Settings | None = None)
     found, shown = dict[str, Measured](), dict[str, Pixels]()
     for point in tqdm(all_points, desc="measuring", unit="point"):
         samples = sampling.read(chunks[point.name])
-        begun = begun_from(chunks[point.name])
-        found[point.name] = measured(point, samples, asked, measuring, begun)
+        found[point.name] = measured(point, samples, asked, measuring, begun_from(chunks[point.name]))
         shown[point.name] = samples.pixels[:SHOWN]
     first, folder = next(iter(models.values())), next(iter(folders.values()))
     real = ends(asked, first, fingerprint(folder, ("vae",)), shelf)
-    scale = {name: end(name, samples, asked, sweep, measuring) for name, samples in real.items()}
+    begun = real["real"].pixels if asks([curve.source for curve in sweep.points], SCENE) else None
+    scale = {name: end(name, samples, asked, sweep, measuring, begun) for name, samples in real.items()}
     shown = {"real": real["real"].pixels[:SHOWN]} | {name: shown[name] for name in sweep.show or shown}
     results = Results(sweep.name, sweep.about, found, scale, sweep.baseline, made)
     return Run(results, shown, [question.caption for question in asked[:SHOWN]], sweep)
@@ -129,10 +130,12 @@ def measured(
     )
 
 
-def end(name: str, samples: Samples, asked: Sequence[Question], sweep: Sweep, measuring: Measuring) -> Measured:
+def end(
+    name: str, samples: Samples, asked: Sequence[Question], sweep: Sweep, measuring: Measuring, begun: Pixels | None
+) -> Measured:
     """One end of the scale; captions that were listed are of no scene."""
     claims = [None if isinstance(sweep.captions, list) else question.claims for question in asked]
-    return Measured(name, measuring.measured(samples, claims), len(samples))
+    return Measured(name, measuring.measured(samples, claims, begun), len(samples))
 
 
 def described(

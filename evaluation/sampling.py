@@ -130,15 +130,16 @@ class Sampling:
 
     def _sample(self, request: GenerationRequest, outcome: Outcome) -> Samples:
         """One image as arrays of one row. Raises SamplingFailed where it was not its numbers that failed."""
+        spent = outcome.usage.nfe if outcome.usage else 0  # an inversion's too, which diagnostics do not count
         if outcome.status == "failed" and outcome.reason == "non_finite":
-            assert outcome.usage is not None and request.height is not None and request.width is not None
+            assert request.height is not None and request.width is not None
             grey = np.full((1, request.height, request.width, 3), GREY, np.uint8)
-            return _row(grey, outcome.usage.nfe, np.nan, 1.0, np.nan, lost=True)
+            return _row(grey, spent, np.nan, 1.0, np.nan, lost=True)
         if outcome.status != "succeeded":
             raise SamplingFailed(f"{request.prompt!r}, seed {request.seed}: {outcome.detail or outcome.status}")
         [image] = outcome.images
         beyond, std = self._overflows[request.model].of(image.pixels)
-        return _row(image.pixels[None], image.summary["nfe"], _seconds(image.columns), beyond, std, lost=False)
+        return _row(image.pixels[None], spent, _seconds(image.columns), beyond, std, lost=False)
 
 
 def _next(ends: SimpleQueue[tuple[int, Outcome]], running: dict[int, Task]) -> tuple[int, Outcome]:

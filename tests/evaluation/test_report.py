@@ -100,7 +100,7 @@ def test_plots_and_sheet_are_pictures(results: Results, tmp_path: Path) -> None:
     paths = plots(results, tmp_path)
     assert [path.name for path in paths] == ["trade-offs.png", "pareto.png", "curves-w.png"]
     shown = np.zeros((2, 64, 64, 3), np.uint8)
-    sheet({"a": shown, "b": shown}, ["one", "two"], tmp_path / "sheet.png")
+    sheet({"a": shown, "b": shown}, ["one", "two"]).savefig(tmp_path / "sheet.png")
     for path in [*paths, tmp_path / "sheet.png"]:
         with Image.open(path) as image:
             assert min(image.size) > 150
