@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import count
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ GREY = "#888888"
 TRADES = (("inception_score", "fid"), ("recall", "precision"))
 FRONTS = (("evaluations", "fid"), ("recall", "fid"), ("recall", "precision"))
 COLUMNS = 4
+LEGEND_INCHES = 1.7
+"""Of a name in a legend."""
 
 
 def plots(results: Results, folder: Path, asked: Sequence[Plot] = ()) -> list[Path]:
@@ -44,7 +48,7 @@ def _axes(results: Results) -> list[str]:
 
 def _pairs(results: Results, pairs: Sequence[tuple[str, str]], along: bool) -> Figure:
     """One metric against another: joined along the curves, or by the front of what is better in neither."""
-    figure = Figure(figsize=(5.2 * len(pairs), 4.6), layout="constrained")
+    figure = Figure(figsize=(max(6.8, 5.2 * len(pairs)), 4.6), layout="constrained")
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     for panel, (across, up) in zip(panels, pairs, strict=True):
         for (name, curve), style in zip(results.curves.items(), _styles(), strict=False):
@@ -60,8 +64,11 @@ def _pairs(results: Results, pairs: Sequence[tuple[str, str]], along: bool) -> F
 
 
 def _styles() -> Iterator[tuple[str, str]]:
-    while True:
-        yield from zip(COLOURS, MARKERS, strict=True)
+    """Colours with markers: a hundred that differ."""
+    for turn in count():
+        turned = deque(MARKERS)
+        turned.rotate(turn)
+        yield from zip(COLOURS, turned, strict=True)
 
 
 def _scatter(
@@ -162,6 +169,5 @@ def _labelled(name: str) -> str:
 
 def _legend(figure: Figure, panel: Any) -> None:
     handles, labels = panel.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(6, max(1, len(labels))), frameon=False, fontsize=8
-    )
+    ncols = max(1, min(len(labels), int(figure.get_figwidth() / LEGEND_INCHES)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=8)

@@ -21,7 +21,7 @@ from evaluation.results import Measured, Results
 from evaluation.samples import Samples
 from evaluation.sampling import Chunk, Sampling
 from evaluation.shelf import Shelf
-from evaluation.stated import SCENE, asks
+from evaluation.signs import SCENE, asks
 from evaluation.sweep import Size, Sweep, SweepProblems
 from guidance.models.base import Model, to_bytes
 from guidance.picture import pixels

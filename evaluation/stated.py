@@ -8,15 +8,11 @@ from typing import Any
 
 import PIL.Image
 
+from evaluation.reference import rendered
+from evaluation.signs import SCENE, STATED
 from guidance.picture import data_url
 from training.captions import Claims
-from training.pictures import to_bytes
-from training.scenes import Scene, render
-
-STATED = "$stated"
-"""In place of a list of labels: the classes that the image's caption states."""
-SCENE = "$scene"
-"""In place of a picture: that of the scene which the image's caption was drawn from."""
+from training.scenes import Scene
 
 
 def filled(tree: Any, claims: Claims | None, scene: Scene | None = None) -> Any:
@@ -28,15 +24,9 @@ def filled(tree: Any, claims: Claims | None, scene: Scene | None = None) -> Any:
     return picture(scene) if tree == SCENE and scene is not None else tree
 
 
-def asks(tree: Any, sign: str) -> bool:
-    """Whether STATED or SCENE is anywhere in it."""
-    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list | tuple) else ()
-    return tree == sign or any(asks(part, sign) for part in parts)
-
-
 def picture(scene: Scene) -> str:
     """The scene as a PNG's data URL."""
-    [drawn] = to_bytes(render([scene])).permute(0, 2, 3, 1).numpy()
+    [drawn] = rendered([scene])
     PIL.Image.fromarray(drawn).save(file := io.BytesIO(), format="PNG")
     return data_url(file.getvalue())
 

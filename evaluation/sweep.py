@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from evaluation.claim import Claim
 from evaluation.metric import Named
-from evaluation.stated import SCENE, asks
+from evaluation.signs import SCENE, asks
 from guidance.asked import Asked
 from guidance.samplers import DDIM
 from jobs.request import MAX_SEED

@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None, site: Site = SITE) -> int:
 def measure(name: str, size: Size, cache: Path, site: Site) -> None:
     """One sweep: its numbers, its plot and its sheet. Raises as `evaluation.run.run`."""
     sweep = read_sweep(site.sweeps[name])
-    if lacking := list(missing(sweep)):
+    if lacking := [*missing(sweep), *undrawable(sweep)]:
         raise SweepProblems(lacking)
     done = run(sweep, size, cache)
     Record.of(done).save(site.record(name))
@@ -81,6 +81,12 @@ def missing(sweep: Sweep) -> list[str]:
         f"models: {id}: {source} is missing{f': `{MAKE_VARIANTS}` trains it' if source.startswith(VARIANTS) else ''}"
         for id, source in absent.items()
     ]
+
+
+def undrawable(sweep: Sweep) -> list[str]:
+    """What a plot needs and a sweep lacks."""
+    needs = sweep.claim is None and sweep.baseline is None
+    return ["baseline = None: without a claim, points are plotted by their differences from one"] if needs else []
 
 
 def write(site: Site) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.point import Point, points
 from evaluation.questions import questions
-from evaluation.stated import STATED, asks
+from evaluation.signs import STATED, asks
 from evaluation.sweep import Sweep, read_sweep
 from guidance.info import ModelInfo
 from guidance.models.base import Model

@@ -113,6 +113,13 @@ def test_measuring_writes_numbers_pictures_and_pages(site: Site, capsys: pytest.
     assert (site.evidence.read_text(), site.choosing.read_text()) == (page, choosing)
 
 
+def test_points_that_no_plot_can_show_are_refused(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    path = site.sweeps["methods"]
+    path.write_text(yaml.safe_dump({"name": "methods", "points": [{"name": "cfg"}]}))
+    assert main(["methods"], site) == 1
+    assert "methods: baseline = None: without a claim" in capsys.readouterr().err
+
+
 def record(**numbers: Any) -> Record:
     told = {"asked": {}, "size": "quick", "images": 8, "reference": 40, "seconds": 3, "made": {}}
     return Record(**told | {"points": {}, "ends": {}, "findings": []} | numbers)  # type: ignore[arg-type]
