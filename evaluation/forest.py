@@ -12,7 +12,7 @@ from evaluation.results import Results
 from training.intervals import Estimate
 
 NAMES = ("fid", "precision", "recall", "accuracy", "entropy", "out_of_range", "evaluations")
-BETTER, WORSE, OPEN = "#37B24D", "#E03131", "#888888"
+BETTER, WORSE, OPEN = "#2360E0", "#F98217", "#888888"
 """Where the interval leaves 0 out on one side, on the other, or not at all."""
 ROW_INCHES, PANEL_INCHES, LABEL_INCHES = 0.23, 1.75, 2.4
 
@@ -33,7 +33,7 @@ def forest(results: Results, names: Sequence[str] = NAMES) -> Figure:
         _panel(panel, [results.difference(point, results.baseline, name) for point in points], name)
     panels[0].set_yticks(range(len(points)), points, fontsize=7)
     panels[0].set_ylim(len(points) - 0.5, -0.5)
-    figure.supxlabel(f"minus {results.baseline}; green is better, red is worse, grey is not told apart", fontsize=8)
+    figure.supxlabel(f"minus {results.baseline}; blue is better, orange is worse, grey is not told apart", fontsize=8)
     return figure
 
 

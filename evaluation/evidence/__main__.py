@@ -22,7 +22,7 @@ from workers.loading import ModelError, folder_of
 CACHE = Path(".cache/evaluation")
 COLUMNS = 8
 """Captions on a sheet."""
-SHEET_DPI = 110
+DPI = 110
 
 
 def main(arguments: list[str] | None = None, site: Site = SITE) -> int:
@@ -69,9 +69,9 @@ def measure(name: str, size: Size, cache: Path, site: Site) -> None:
 def draw(name: str, done: Run, site: Site) -> None:
     """Without a claim there is nothing to plot but all points side by side."""
     figure = trade_offs(done.results, done.sweep.plot) if done.sweep.claim else forest(done.results)
-    png.save(figure, site.plot(name), dpi=110)
+    png.save(figure, site.plot(name), dpi=DPI)
     shown = {point: pictures[:COLUMNS] for point, pictures in done.shown.items()}
-    png.save(sheet(shown, done.captions[:COLUMNS]), site.sheet(name), dpi=SHEET_DPI)
+    png.save(sheet(shown, done.captions[:COLUMNS]), site.sheet(name), shades=True, dpi=DPI)
 
 
 def missing(sweep: Sweep) -> list[str]:
