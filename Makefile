@@ -10,7 +10,7 @@ PIP_AUDIT := 2.10.1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=  # the install leaves compiling to the first import
 
-.PHONY: help install demo test fuzz soak check audit bench cuda train evaluate spec pictures clients images lock clean
+.PHONY: help install demo test fuzz soak check audit bench cuda train evaluate evidence spec pictures clients images lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ /'
@@ -63,6 +63,9 @@ train: install   ## the demo model, from nothing; resumable
 
 evaluate: install ## what guidance does to the demo model, measured: a report in outputs/evaluation, about ten minutes
 	$(BIN)/guidepost evaluate evaluation/standard.yaml $(ARGS)
+
+evidence: install ## the papers' claims, measured on the demo model: docs/evidence.md with its plots; hours, resumable
+	$(BIN)/python -m evaluation.evidence $(ARGS)
 
 spec: install    ## rewrite every generated file: openapi.yaml, docs/settings.md, the tables in README.md
 	$(BIN)/guidepost openapi > openapi.yaml.new && mv openapi.yaml.new openapi.yaml

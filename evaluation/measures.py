@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.accuracy import accuracy
 from evaluation.bootstrap import RESAMPLES, SEED, Replicates, bootstrapped, resamples
@@ -14,6 +15,7 @@ from evaluation.fid import fid
 from evaluation.inception_score import GROUPS, inception_score
 from evaluation.judging import Judgement, judgement
 from evaluation.manifold import Manifolds
+from evaluation.psnr import psnr
 from evaluation.saturation import saturation
 from evaluation.shelf import Arrays, Shelf
 from evaluation.source import code_digest
@@ -36,17 +38,22 @@ class Measuring:
         self._extractor = extractor
         self._shelf = shelf
 
-    def measured(self, samples: Samples, claims: Sequence[Claims | None]) -> Measures:
-        """Of N images, judged by N captions' claims; None is not judged."""
+    def measured(
+        self, samples: Samples, claims: Sequence[Claims | None], begun: NDArray[np.uint8] | None = None
+    ) -> Measures:
+        """Of N images, judged by N captions' claims; None is not judged. `begun`: what they began from (N, H, W, 3)."""
         features = self._extractor.features(samples.pixels)
         judged = judgement(samples, claims, self._shelf)
         said = [code_digest(["evaluation.measures"]), RESAMPLES, SEED, self._reference.features, features.vectors]
         said += [*features.log_probabilities.values(), judged.verdicts, judged.chroma]
         said += [*judged.seen.values(), *judged.open.values()]
         said += [array for name, array in samples.packed().items() if name != "pixels"]
-        return unpacked(
+        measures = unpacked(
             self._shelf.kept("measured", said, lambda: packed(self._bootstrapped(samples, features, judged)))
         )
+        if begun is not None:  # quick, so it is not kept
+            measures["psnr"] = bootstrapped(psnr(samples.pixels, begun), resamples(len(samples)))
+        return measures
 
     def _bootstrapped(self, samples: Samples, features: Features, judged: Judgement) -> Measures:
         drawn = resamples(len(samples))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ValidationInfo
 
 from training.classifier import GROUPS
 from training.measure import ATTRIBUTES
@@ -36,6 +38,7 @@ METRICS: dict[str, Metric] = {
     "out_of_range": Metric("out of range", "lower", "share of decoded values beyond 0 to 1, before clipping", 1, 4),
     "chroma": Metric("chroma", "neither", "max - min of the channels, mean over coloured pixels", 1),
     "latent_std": Metric("latent std", "neither", "standard deviation of the final sample, mean over images"),
+    "psnr": Metric("PSNR, dB", "higher", "of images against the pictures that they began from", digits=1),
     "evaluations": Metric("evaluations", "lower", "of the network, for each image", digits=1),
     "seconds": Metric("seconds", "lower", "each image's share of the forwards it took part in"),
 }
@@ -50,3 +53,13 @@ PARTS: dict[str, Metric] = {
 
 def metric(name: str) -> Metric:
     return METRICS.get(name) or PARTS[name]
+
+
+def _known(name: str, info: ValidationInfo) -> str:
+    if name not in METRICS and name not in PARTS:
+        raise ValueError(f"{info.field_name} = {name!r}: there are {', '.join([*METRICS, *PARTS])}")
+    return name
+
+
+Named = Annotated[str, AfterValidator(_known)]
+"""The name of a metric, in a sweep's file."""

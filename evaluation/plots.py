@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import count
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 from evaluation.metric import METRICS, metric
 from evaluation.pareto import front
 from evaluation.results import Measured, Results
+from evaluation.sweep import Plot
 
 COLOURS = ("#2360E0", "#F98217", "#37B24D", "#E03131", "#8B3FD9", "#12A5B5", "#D6337F", "#7F6A4F", "#5B6470", "#B59A00")
 MARKERS = "osD^vP*Xhd"
@@ -19,16 +22,23 @@ GREY = "#888888"
 TRADES = (("inception_score", "fid"), ("recall", "precision"))
 FRONTS = (("evaluations", "fid"), ("recall", "fid"), ("recall", "precision"))
 COLUMNS = 4
+LEGEND_INCHES = 1.7
+"""Of a name in a legend."""
 
 
-def plots(results: Results, folder: Path) -> list[Path]:
-    """Every plot that these results have points for."""
+def plots(results: Results, folder: Path, asked: Sequence[Plot] = ()) -> list[Path]:
+    """Every plot that these results have points for; of trade-offs, those that are asked for."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {"trade-offs.png": _pairs(results, TRADES, along=True), "pareto.png": _pairs(results, FRONTS, along=False)}
+    drawn = {"trade-offs.png": trade_offs(results, asked), "pareto.png": _pairs(results, FRONTS, along=False)}
     drawn |= {f"curves-{axis}.png": _curves(results, axis) for axis in _axes(results)}
     for name, figure in drawn.items():
         figure.savefig(folder / name, dpi=110)
     return [folder / name for name in drawn]
+
+
+def trade_offs(results: Results, asked: Sequence[Plot] = ()) -> Figure:
+    """What is traded for what, the points of each curve joined in order; TRADES where nothing is asked for."""
+    return _pairs(results, [(plot.x, plot.y) for plot in asked] or TRADES, along=True)
 
 
 def _axes(results: Results) -> list[str]:
@@ -38,7 +48,7 @@ def _axes(results: Results) -> list[str]:
 
 def _pairs(results: Results, pairs: Sequence[tuple[str, str]], along: bool) -> Figure:
     """One metric against another: joined along the curves, or by the front of what is better in neither."""
-    figure = Figure(figsize=(5.2 * len(pairs), 4.6), layout="constrained")
+    figure = Figure(figsize=(max(6.8, 5.2 * len(pairs)), 4.6), layout="constrained")
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     for panel, (across, up) in zip(panels, pairs, strict=True):
         for (name, curve), style in zip(results.curves.items(), _styles(), strict=False):
@@ -54,8 +64,11 @@ def _pairs(results: Results, pairs: Sequence[tuple[str, str]], along: bool) -> F
 
 
 def _styles() -> Iterator[tuple[str, str]]:
-    while True:
-        yield from zip(COLOURS, MARKERS, strict=True)
+    """Colours with markers: a hundred that differ."""
+    for turn in count():
+        turned = deque(MARKERS)
+        turned.rotate(turn)
+        yield from zip(COLOURS, turned, strict=True)
 
 
 def _scatter(
@@ -156,6 +169,5 @@ def _labelled(name: str) -> str:
 
 def _legend(figure: Figure, panel: Any) -> None:
     handles, labels = panel.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(6, max(1, len(labels))), frameon=False, fontsize=8
-    )
+    ncols = max(1, min(len(labels), int(figure.get_figwidth() / LEGEND_INCHES)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=8)

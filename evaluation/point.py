@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from evaluation.claim import Expectation
 from evaluation.stated import filled
 from evaluation.sweep import Curve, Sweep, SweepProblems, lines
 from guidance.info import ModelInfo
@@ -17,9 +18,11 @@ from jobs.grid import variants
 from jobs.labels import distinct, shown
 from jobs.request import GenerationRequest, RequestProblems, resolve
 from training.captions import Claims, parse
+from training.scenes import Scene, Thing
 
 PROMPT = "a red circle"
-"""Stands for the captions where a point is checked before there are any."""
+SHOWN = Scene((Thing("circle", "red", 18.0, 32.0, 32.0),), "light", "plain")
+"""They stand for the captions and their scenes where a point is checked before there are any."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,14 @@ class Point:
         """What `x` is a value of."""
         return next((_word(path) for path, value in self.varied.items() if isinstance(value, int | float)), "")
 
-    def request(self, caption: str, claims: Claims | None, seed: int) -> GenerationRequest:
+    def request(self, caption: str, claims: Claims | None, seed: int, scene: Scene | None = None) -> GenerationRequest:
         """What makes one image. Raises pydantic's ValidationError."""
-        body = filled(dict(self.body), claims) | {"prompt": caption, "seed": seed, "n": 1, "diagnostics": "summary"}
+        body = filled(dict(self.body), claims, scene) | {
+            "prompt": caption,
+            "seed": seed,
+            "n": 1,
+            "diagnostics": "summary",
+        }
         return GenerationRequest.model_validate(body)
 
 
@@ -77,12 +85,23 @@ def _misnamed(sweep: Sweep, found: Sequence[Point]) -> Iterator[str]:
     yield from (f"points: {name!r} is there twice" for name, count in Counter(names).items() if count > 1)
     if sweep.baseline is not None and sweep.baseline not in names:
         yield f"baseline = {sweep.baseline!r}: {known}"
-    curves = {point.curve for point in found}
+    yield from (f"show/{index}: {name!r}: {known}" for index, name in enumerate(sweep.show or ()) if name not in names)
     for index, expected in enumerate(sweep.claim.expect if sweep.claim else ()):
-        along = expected.optimum is not None or expected.trend is not None
-        for name in expected.others:
-            if name not in (curves if along else {*names, *curves}):
-                yield f"claim/expect/{index}: {name!r}: {known}"
+        yield from (f"claim/expect/{index}: {line}" for line in _unmet(expected, found, known))
+
+
+def _unmet(expected: Expectation, found: Sequence[Point], known: str) -> Iterator[str]:
+    """Why the points cannot decide it."""
+    fewest = 3 if expected.optimum is not None else 2 if expected.trend is not None else 0
+    for name in expected.others:
+        curve = [point for point in found if point.curve == name]
+        meant = curve if fewest else curve or [point for point in found if point.name == name]
+        if not meant:
+            yield f"{name!r}: {known}"
+        elif len(meant) < fewest:
+            yield f"{name!r} has {len(meant)} points: {fewest} are the fewest for {expected.kind}"
+        elif "psnr" in (expected.metric, expected.best_by) and not all("source" in point.body for point in meant):
+            yield f"{name!r}: psnr is of points with a source"
 
 
 def _along(sweep: Sweep, curve: Curve) -> list[Point]:
@@ -93,8 +112,9 @@ def _along(sweep: Sweep, curve: Curve) -> list[Point]:
         "sampler": curve.sampler or sweep.sampler,
         "guidance": curve.guidance,
     }
+    begun = {"source": curve.source} if curve.source is not None else {}  # it does not vary
     if not curve.grid:
-        return [Point(curve.name, curve.name, body, judged_by=curve.judged_by)]
+        return [Point(curve.name, curve.name, body | begun, judged_by=curve.judged_by)]
     asked = variants(ComparisonRequest.model_validate(body | {"prompt": PROMPT, "grid": curve.grid}))
     values = [
         {pointer: curve.grid[pointer][_index(origin)] for pointer, origin in variant.origins.items()}
@@ -102,7 +122,7 @@ def _along(sweep: Sweep, curve: Curve) -> list[Point]:
     ]
     names = distinct(f"{curve.name} {', '.join(_said(value))}" for value in values)
     return [
-        Point(name, curve.name, {part: variant.body[part] for part in body}, varied, curve.judged_by)
+        Point(name, curve.name, {part: variant.body[part] for part in body} | begun, varied, curve.judged_by)
         for name, variant, varied in zip(names, asked, values, strict=True)
     ]
 
@@ -126,7 +146,7 @@ def _refused(point: Point, infos: Mapping[str, ModelInfo]) -> Iterator[str]:
     """Why it cannot be run."""
     model = point.body["model"]
     try:
-        resolve(point.request(PROMPT, parse(PROMPT), 0), infos[model], beside=infos)
+        resolve(point.request(PROMPT, parse(PROMPT), 0, SHOWN), infos[model], beside=infos)
     except RequestProblems as error:
         yield from (f"{problem.pointer}: {problem.detail}" for problem in error.problems)
     except ValidationError as error:

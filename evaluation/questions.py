@@ -11,7 +11,7 @@ from torch import Generator
 from evaluation.sweep import DrawnCaptions, Sweep
 from training.captions import Claims, draw_claims, parse, phrase
 from training.pictures import draw_scenes
-from training.scenes import PAIR_SHARE, Scene
+from training.scenes import PAIR_SHARE, Combinations, Scene
 
 PAIR_SHARES = {"all": PAIR_SHARE, "single": 0.0, "pair": 1.0}
 REAL_SEED = 20_261_102
@@ -37,13 +37,16 @@ def questions(sweep: Sweep, count: int) -> list[Question]:
     ]
 
 
-def pair_share(sweep: Sweep) -> float:
-    """Share of the scenes with two things, among those that are real."""
-    return PAIR_SHARES[sweep.captions.draw] if isinstance(sweep.captions, DrawnCaptions) else PAIR_SHARE
+def drawn_as(sweep: Sweep) -> tuple[float, Combinations]:
+    """What scenes are real: the share of those with two things, and the combinations of shape and colour."""
+    captions = sweep.captions
+    if isinstance(captions, DrawnCaptions):
+        return PAIR_SHARES[captions.draw], captions.combinations
+    return PAIR_SHARE, "seen"
 
 
 def _drawn(captions: DrawnCaptions, count: int) -> list[tuple[str, Claims | None, Scene]]:
-    scenes = draw_scenes(count, captions.seed, PAIR_SHARES[captions.draw])
+    scenes = draw_scenes(count, captions.seed, PAIR_SHARES[captions.draw], captions.combinations)
     generator = Generator().manual_seed(captions.seed)
     claims = [draw_claims(scene, generator) for scene in scenes]
     return [(phrase(claim), claim, scene) for claim, scene in zip(claims, scenes, strict=True)]
@@ -52,7 +55,7 @@ def _drawn(captions: DrawnCaptions, count: int) -> list[tuple[str, Claims | None
 def _listed(sweep: Sweep, count: int) -> list[tuple[str, Claims | None, Scene]]:
     assert isinstance(sweep.captions, list)
     known = [(caption, claims_of(caption)) for caption in sweep.captions]
-    scenes = draw_scenes(count, REAL_SEED)
+    scenes = draw_scenes(count, REAL_SEED, combinations="seen")
     return [(*asked, scene) for asked, scene in zip(islice(cycle(known), count), scenes, strict=True)]
 
 

@@ -19,7 +19,7 @@ from guidance.models.base import Model, to_bytes
 from training.paint import render
 from training.pictures import draw_scenes
 from training.pictures import to_bytes as rounded
-from training.scenes import Scene
+from training.scenes import Combinations, Scene
 
 SEED, NOISE_SEED = 20_261_104, 20_261_105
 """No model is trained on scenes of this seed, and no captions are drawn from them."""
@@ -35,10 +35,14 @@ class Reference:
     gaussian: Gaussian
 
 
-def reference(count: int, pair_share: float, extractor: Extractor, shelf: Shelf) -> Reference:
-    """Of `count` scenes drawn as the training's are, from another seed."""
-    said = [code_digest(["training.paint", "training.pictures"]), count, pair_share, SEED]
-    held = shelf.kept("reference", said, lambda: {"pixels": rendered(draw_scenes(count, SEED, pair_share))})
+def reference(
+    count: int, pair_share: float, combinations: Combinations, extractor: Extractor, shelf: Shelf
+) -> Reference:
+    """Of `count` scenes drawn as the captions' are, from another seed."""
+    said = [code_digest(["training.paint", "training.pictures"]), count, pair_share, combinations, SEED]
+    held = shelf.kept(
+        "reference", said, lambda: {"pixels": rendered(draw_scenes(count, SEED, pair_share, combinations))}
+    )
     features = extractor.features(held["pixels"]).vectors
     return Reference(features, Gaussian.of(features))
 

@@ -16,8 +16,8 @@ SHEET = "sheet.png"
 def write(run: Run, folder: Path) -> list[Path]:
     """JSON with its resamples, CSV, Markdown, plots, a contact sheet; the paths of all."""
     written = run.results.save(folder)
-    drawn = plots(run.results, folder)
-    sheet(run.shown, run.captions, folder / SHEET)
+    drawn = plots(run.results, folder, run.sweep.plot)
+    sheet(run.shown, run.captions).savefig(folder / SHEET, dpi=150)
     pictures = [*drawn, folder / SHEET]
     links = "\n\n".join(f"![{path.stem}]({path.name})" for path in pictures)
     (folder / "report.csv").write_text(as_csv(run.results))
@@ -27,5 +27,5 @@ def write(run: Run, folder: Path) -> list[Path]:
 
 def page(run: Run) -> str:
     """The tables, and the verdict on the sweep's claim where it has one."""
-    tables = as_markdown(run.results)
-    return tables if run.claim is None else f"{tables}\n## Verdict\n\n{verdict.as_markdown(run.claim, run.results)}\n"
+    tables, claim = as_markdown(run.results), run.sweep.claim
+    return tables if claim is None else f"{tables}\n## Verdict\n\n{verdict.as_markdown(claim, run.results)}\n"

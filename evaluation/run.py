@@ -7,22 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
-from evaluation.claim import Claim
 from evaluation.features import Extractor
 from evaluation.identity import fingerprint
 from evaluation.measures import Measuring
 from evaluation.point import Point, points
-from evaluation.questions import Question, judged, pair_share, questions
+from evaluation.questions import Question, drawn_as, judged, questions
 from evaluation.reference import Pixels, ends, reference
 from evaluation.results import Measured, Results
 from evaluation.samples import Samples
 from evaluation.sampling import Chunk, Sampling
 from evaluation.shelf import Shelf
+from evaluation.signs import SCENE, asks
 from evaluation.sweep import Size, Sweep, SweepProblems
-from guidance.models.base import Model
+from guidance.models.base import Model, to_bytes
+from guidance.picture import pixels
 from jobs.settings import Settings
 from jobs.version import VERSION
 from workers.allocator import keep_memory
@@ -42,7 +44,7 @@ class Run:
     results: Results
     shown: dict[str, Pixels]
     captions: list[str]
-    claim: Claim | None = None
+    sweep: Sweep
 
 
 def run(sweep: Sweep, size: Size, cache: Path, settings: Settings | None = None) -> Run:
@@ -62,18 +64,19 @@ def run(sweep: Sweep, size: Size, cache: Path, settings: Settings | None = None)
     chunks = {point.name: sampling.chunks(point, asked) for point in all_points}
     sample(sampling, chunks, f"{sweep.name}, {size}")
     made = described(sweep, size, folders, extractor, next(iter(models.values())))
-    measuring = Measuring(reference(sweep.reference.at(size), pair_share(sweep), extractor, shelf), extractor, shelf)
+    measuring = Measuring(reference(sweep.reference.at(size), *drawn_as(sweep), extractor, shelf), extractor, shelf)
     found, shown = dict[str, Measured](), dict[str, Pixels]()
     for point in tqdm(all_points, desc="measuring", unit="point"):
         samples = sampling.read(chunks[point.name])
-        found[point.name] = measured(point, samples, asked, measuring)
+        found[point.name] = measured(point, samples, asked, measuring, begun_from(chunks[point.name]))
         shown[point.name] = samples.pixels[:SHOWN]
     first, folder = next(iter(models.values())), next(iter(folders.values()))
     real = ends(asked, first, fingerprint(folder, ("vae",)), shelf)
-    scale = {name: end(name, samples, asked, sweep, measuring) for name, samples in real.items()}
-    shown = {"real": real["real"].pixels[:SHOWN]} | shown
+    begun = real["real"].pixels if asks([curve.source for curve in sweep.points], SCENE) else None
+    scale = {name: end(name, samples, asked, sweep, measuring, begun) for name, samples in real.items()}
+    shown = {"real": real["real"].pixels[:SHOWN]} | {name: shown[name] for name in sweep.show or shown}
     results = Results(sweep.name, sweep.about, found, scale, sweep.baseline, made)
-    return Run(results, shown, [question.caption for question in asked[:SHOWN]], sweep.claim)
+    return Run(results, shown, [question.caption for question in asked[:SHOWN]], sweep)
 
 
 def loaded(sweep: Sweep, settings: Settings) -> dict[str, Model]:
@@ -106,10 +109,18 @@ def sample(sampling: Sampling, chunks: Mapping[str, Sequence[Chunk]], title: str
         sampling.make(missing, landed)
 
 
-def measured(point: Point, samples: Samples, asked: Sequence[Question], measuring: Measuring) -> Measured:
+def begun_from(chunks: Sequence[Chunk]) -> Pixels | None:
+    """The pictures that a point's images began from, if they did not begin from noise."""
+    begun = [request.source.image for chunk in chunks for request in chunk.requests if request.source is not None]
+    return np.stack([to_bytes(pixels(url)) for url in begun]) if begun else None
+
+
+def measured(
+    point: Point, samples: Samples, asked: Sequence[Question], measuring: Measuring, begun: Pixels | None
+) -> Measured:
     return Measured(
         point.name,
-        measuring.measured(samples, judged(asked, point.judged_by)),
+        measuring.measured(samples, judged(asked, point.judged_by), begun),
         len(samples),
         point.curve,
         point.axis,
@@ -119,10 +130,12 @@ def measured(point: Point, samples: Samples, asked: Sequence[Question], measurin
     )
 
 
-def end(name: str, samples: Samples, asked: Sequence[Question], sweep: Sweep, measuring: Measuring) -> Measured:
+def end(
+    name: str, samples: Samples, asked: Sequence[Question], sweep: Sweep, measuring: Measuring, begun: Pixels | None
+) -> Measured:
     """One end of the scale; captions that were listed are of no scene."""
     claims = [None if isinstance(sweep.captions, list) else question.claims for question in asked]
-    return Measured(name, measuring.measured(samples, claims), len(samples))
+    return Measured(name, measuring.measured(samples, claims, begun), len(samples))
 
 
 def described(

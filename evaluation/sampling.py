@@ -71,8 +71,8 @@ class Sampling:
         """A point's images, cut into what is kept together."""
         info = self._infos[point.body["model"]]
         requests = [
-            resolve(point.request(question.caption, question.claims, question.seed), info, beside=self._infos)
-            for question in asked
+            resolve(point.request(one.caption, one.claims, one.seed, one.scene), info, beside=self._infos)
+            for one in asked
         ]
         return [Chunk(self._identity.of(part), part) for part in _batched(requests, CHUNK)]
 
@@ -130,15 +130,16 @@ class Sampling:
 
     def _sample(self, request: GenerationRequest, outcome: Outcome) -> Samples:
         """One image as arrays of one row. Raises SamplingFailed where it was not its numbers that failed."""
+        spent = outcome.usage.nfe if outcome.usage else 0  # an inversion's too, which diagnostics do not count
         if outcome.status == "failed" and outcome.reason == "non_finite":
-            assert outcome.usage is not None and request.height is not None and request.width is not None
+            assert request.height is not None and request.width is not None
             grey = np.full((1, request.height, request.width, 3), GREY, np.uint8)
-            return _row(grey, outcome.usage.nfe, np.nan, 1.0, np.nan, lost=True)
+            return _row(grey, spent, np.nan, 1.0, np.nan, lost=True)
         if outcome.status != "succeeded":
             raise SamplingFailed(f"{request.prompt!r}, seed {request.seed}: {outcome.detail or outcome.status}")
         [image] = outcome.images
         beyond, std = self._overflows[request.model].of(image.pixels)
-        return _row(image.pixels[None], image.summary["nfe"], _seconds(image.columns), beyond, std, lost=False)
+        return _row(image.pixels[None], spent, _seconds(image.columns), beyond, std, lost=False)
 
 
 def _next(ends: SimpleQueue[tuple[int, Outcome]], running: dict[int, Task]) -> tuple[int, Outcome]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
@@ -18,7 +17,7 @@ GAP = 2
 WHITE = 255
 
 
-def sheet(shown: Mapping[str, NDArray[np.uint8]], captions: Sequence[str], path: Path) -> None:
+def sheet(shown: Mapping[str, NDArray[np.uint8]], captions: Sequence[str]) -> Figure:
     """A row for each point, a column for each caption. `shown` has pictures (columns, H, W, 3), bytes, by point."""
     rows = [np.concatenate([_framed(picture) for picture in pictures], 1) for pictures in shown.values()]
     height, width = rows[0].shape[0], rows[0].shape[1] // len(captions)
@@ -31,8 +30,7 @@ def sheet(shown: Mapping[str, NDArray[np.uint8]], captions: Sequence[str], path:
     panel.set_xticks([width * (place + 0.5) for place in range(len(captions))], told, fontsize=5.5)
     panel.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     panel.spines[:].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

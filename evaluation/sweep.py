@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from evaluation.claim import Claim
+from evaluation.metric import Named
+from evaluation.signs import SCENE, asks
 from guidance.asked import Asked
 from guidance.samplers import DDIM
 from jobs.request import MAX_SEED
+from training.scenes import Combinations
 
 Size = Literal["quick", "full"]
 SIZES: tuple[Size, ...] = get_args(Size)
@@ -43,6 +46,9 @@ class DrawnCaptions(Asked):
         "all", description="scenes as in training; those with one thing; those with two"
     )
     seed: int = Field(20_261_101, ge=0, le=MAX_SEED, description="of scenes and captions; not the images' seeds")
+    combinations: Combinations = Field(
+        "seen", description="of shape and colour: those of training, those held out of it, all"
+    )
 
 
 class Curve(Asked):
@@ -56,6 +62,10 @@ class Curve(Asked):
     weight: list[float] | None = Field(None, min_length=1, description="short for vary: /guidance/schedule/weight")
     vary: dict[str, list[Any]] = Field(
         default_factory=dict, description="JSON pointer under /guidance or /sampler -> values; all combinations"
+    )
+    source: dict[str, Any] | None = Field(
+        None,
+        description=f"a picture to begin from; {SCENE} as its image is that of the scene the caption was drawn from",
     )
     judged_by: str | None = Field(None, description="the caption to judge by, where that is not the one asked for")
 
@@ -72,6 +82,17 @@ class Curve(Asked):
 
 
 WEIGHT = "/guidance/schedule/weight"
+
+
+class Plot(Asked):
+    """One metric against another, the points of each curve joined in order."""
+
+    x: Named
+    y: Named
+
+
+def _listed(plots: Any) -> Any:
+    return [plots] if isinstance(plots, dict) else plots
 
 
 class Sweep(Asked):
@@ -100,6 +121,10 @@ class Sweep(Asked):
     points: list[Curve] = Field(min_length=1)
     baseline: str | None = Field(None, description="name of the point that the others are compared with, pair by pair")
     claim: Claim | None = Field(None, description="what a paper expects of the points")
+    show: list[str] | None = Field(None, description="the points on the contact sheet, in order; null: all")
+    plot: Annotated[list[Plot], BeforeValidator(_listed)] = Field(
+        default_factory=list, description="what is traded for what: a plot, or several; empty: the usual ones"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -111,6 +136,8 @@ class Sweep(Asked):
             if curve.model is not None and curve.model not in self.models:
                 known = ", ".join(self.models)
                 raise ValueError(f"points: {curve.name}: model = {curve.model!r}: models names {known}")
+            if isinstance(self.captions, list) and asks((curve.source, curve.guidance), SCENE):
+                raise ValueError(f"points: {curve.name}: {SCENE}: captions is a list, and a listed one has no scene")
         return self
 
 

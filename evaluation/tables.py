@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from evaluation.metric import METRICS, metric
-from evaluation.results import Measured, Results
+from evaluation.results import Results
 from training.intervals import Estimate
 
+
+class Numbers(Protocol):
+    """Metrics of a point by name."""
+
+    def __contains__(self, name: str, /) -> bool: ...
+
+    def __getitem__(self, name: str, /) -> Estimate: ...
+
+
 COLUMNS = ("point", "curve", "axis", "x", "images", "metric", "value", "low", "high")
+FIRST = ("fid", "inception_score", "precision", "recall", "density", "coverage")
+SECOND = ("accuracy", "entropy", "out_of_range", "chroma", "psnr", "evaluations", "seconds")
 
 
 def as_csv(results: Results) -> str:
@@ -38,9 +50,9 @@ def as_markdown(results: Results) -> str:
     parts = [
         *head,
         "## Distribution",
-        _table(results, ("fid", "inception_score", "precision", "recall", "density", "coverage")),
+        table(results.points, results.ends, FIRST),
         "## Captions, variety, saturation, cost",
-        _table(results, ("accuracy", "entropy", "out_of_range", "chroma", "evaluations", "seconds")),
+        table(results.points, results.ends, SECOND),
     ]
     if results.baseline is not None:
         parts += [f"## Differences from {results.baseline}", _differences(results, results.baseline)]
@@ -50,28 +62,28 @@ def as_markdown(results: Results) -> str:
     return "\n\n".join([*(part for part in parts if part), "## The columns", "\n".join(_legend(results))]) + "\n"
 
 
-def _table(results: Results, names: Sequence[str]) -> str:
-    """Best values bold; the ends of the scale below."""
-    used = [name for name in names if any(name in point for point in results.points.values())]
-    best = {name: _best(results, name) for name in used}
+def table(points: Mapping[str, Numbers], ends: Mapping[str, Numbers], names: Sequence[str]) -> str:
+    """The metrics that any point has. Best values bold; the ends of the scale below."""
+    used = [name for name in names if any(name in point for point in points.values())]
+    best = {name: _best(points, name) for name in used}
     lines = [_row(["point", *(metric(name).title for name in used)]), _row(["---"] * (len(used) + 1))]
-    for point in results.points.values():
-        lines.append(_row([point.name, *(_cell(point, name, best[name] == point.name) for name in used)]))
-    for point in results.ends.values():
-        lines.append(_row([f"*{point.name}*", *(_cell(point, name, False) for name in used)]))
+    for label, point in points.items():
+        lines.append(_row([label, *(_cell(point, name, best[name] == label) for name in used)]))
+    for label, end in ends.items():
+        lines.append(_row([f"*{label}*", *(_cell(end, name, False) for name in used)]))
     return "\n".join(lines)
 
 
-def _best(results: Results, name: str) -> str | None:
+def _best(points: Mapping[str, Numbers], name: str) -> str | None:
     """The point with the best value, where one way is better."""
-    if metric(name).better == "neither" or len(results.points) == 1:
+    if metric(name).better == "neither" or len(points) == 1:
         return None
     sign = -1.0 if metric(name).better == "lower" else 1.0
-    there = [point for point in results.points.values() if name in point]
-    return max(there, key=lambda point: sign * point[name].value).name
+    there = [label for label, point in points.items() if name in point]
+    return max(there, key=lambda label: sign * points[label][name].value)
 
 
-def _cell(point: Measured, name: str, best: bool) -> str:
+def _cell(point: Numbers, name: str, best: bool) -> str:
     if name not in point:
         return ""
     one, digits = point[name], metric(name).digits

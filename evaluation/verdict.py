@@ -31,6 +31,10 @@ class Finding:
         """Whether the interval of one of them lies below 0; if neither, these images do not decide it."""
         return any(one.high < 0 for one in self.differences)
 
+    @property
+    def decision(self) -> Literal["holds", "no", "undecided"]:
+        return "holds" if self.holds else "no" if self.contradicted else "undecided"
+
 
 def findings(claim: Claim, results: Results) -> list[Finding]:
     """Of each expectation. Raises KeyError for a point, or a metric of it, that is not there."""
@@ -46,17 +50,16 @@ def verdict(found: Sequence[Finding]) -> Verdict:
 def as_markdown(claim: Claim, results: Results) -> str:
     """The claim, what was found of it and the verdict."""
     found = findings(claim, results)
-    return "\n".join(
-        [f"> {claim.says}", f"> ({claim.paper})", "", *_rows(found), "", f"**Verdict: {verdict(found)}.**"]
-    )
+    return "\n".join([f"> {claim.says}", f"> ({claim.paper})", "", *rows(found), "", f"**Verdict: {verdict(found)}.**"])
 
 
-def _rows(found: Sequence[Finding]) -> Iterator[str]:
+def rows(found: Sequence[Finding]) -> Iterator[str]:
+    """A table of them, line by line."""
     yield "| expected | difference in that direction | |"
     yield "| --- | --- | --- |"
     for one in found:
         said = "; ".join(f"{d.value:+.3g} ({d.low:+.3g} to {d.high:+.3g})" for d in one.differences)
-        yield f"| {one.said} | {said} | {'holds' if one.holds else 'no' if one.contradicted else 'undecided'} |"
+        yield f"| {one.said} | {said} | {one.decision} |"
 
 
 def _found(expected: Expectation, results: Results) -> Finding:
@@ -74,9 +77,11 @@ def _found(expected: Expectation, results: Results) -> Finding:
         )
     other, sign = (expected.below, -1) if expected.below is not None else (expected.above, 1)
     assert other is not None
-    a, b = _point(results, expected.of, name), _point(results, other, name)
+    by = expected.best_by or name
+    a, b = _point(results, expected.of, by), _point(results, other, by)
     word = "below" if sign < 0 else "above"
-    return Finding(f"{title} of {a.name} is {word} that of {b.name}", (_apart(results, a, b, name, sign),))
+    told = f" (by {metric(by).title} the best of their curves)" if by != name else ""
+    return Finding(f"{title} of {a.name} is {word} that of {b.name}{told}", (_apart(results, a, b, name, sign),))
 
 
 def _point(results: Results, name: str, by: str) -> Measured:

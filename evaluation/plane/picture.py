@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -12,15 +11,13 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
-from PIL import Image
 
 from cli.docs import table
+from evaluation import png
 from evaluation.plane.canvas import STYLE
 from guidance.samplers import AnySampler
 
 Cell = str | float | None
-COLOURS = 256
-"""Of a picture without shades: a third of the bytes, and the eye sees no difference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +44,8 @@ class Picture:
         }
 
     def save(self, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         with matplotlib.rc_context(STYLE):
-            self.canvas.savefig(drawn := io.BytesIO(), format="png")
-        image = Image.open(drawn).convert("RGB")
-        (image if self.shades else image.quantize(COLOURS)).save(folder / f"{name}.png", optimize=True)
+            png.save(self.canvas, folder / f"{name}.png", shades=self.shades)
         (folder / f"{name}.json").write_text(json.dumps(self.document(), indent=1, ensure_ascii=False) + "\n")
 
 

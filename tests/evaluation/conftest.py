@@ -9,6 +9,7 @@ import torch
 
 from evaluation.sweep import Sweep
 from guidance.models.base import Model
+from guidance.models.classifier import FOLDER as CLASSIFIER
 from training.classifier import GROUPS
 from training.features import FOLDER, FeatureClassifier
 from workers.loading import COMPONENTS, SHIPPED, load
@@ -18,7 +19,7 @@ from workers.loading import COMPONENTS, SHIPPED, load
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluation") / "shapes"
     folder.mkdir()
-    for part in (*COMPONENTS, "model_index.json"):
+    for part in (*COMPONENTS, CLASSIFIER, "model_index.json"):
         (folder / part).symlink_to(SHIPPED / "shapes" / part)
     torch.manual_seed(0)
     FeatureClassifier(GROUPS, ("noise",)).save_pretrained(folder / FOLDER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 from PIL import Image
 
 from evaluation.bootstrap import RESAMPLES, Replicates
+from evaluation.forest import BETTER, OPEN, forest
 from evaluation.metric import METRICS
 from evaluation.pareto import front
-from evaluation.plots import plots
+from evaluation.plots import MARKERS, plots, trade_offs
 from evaluation.results import Measured, Results
 from evaluation.sheet import sheet
+from evaluation.sweep import Plot
 from evaluation.tables import as_csv, as_markdown
 
 COMMON = np.random.default_rng(0).normal(0, 1, RESAMPLES)
@@ -96,11 +99,42 @@ def test_equal_points_are_on_the_front_together() -> None:
     assert front([(1.0, 1.0), (1.0, 1.0)], (1, 1)) == [(1.0, 1.0)]
 
 
+def test_what_is_traded_is_what_is_asked_for(results: Results) -> None:
+    def said(*asked: Plot) -> list[tuple[str, str]]:
+        return [(panel.get_xlabel(), panel.get_ylabel()) for panel in trade_offs(results, asked).axes]
+
+    fid, recall = "FID (lower is better)", "recall (higher is better)"
+    assert said(Plot(x="fid", y="recall")) == [(fid, recall)]
+    assert said() == [("Inception Score (higher is better)", fid), (recall, "precision (higher is better)")]
+
+
+def test_twenty_curves_can_be_told_apart(results: Results) -> None:
+    many = [point(f"c{place}", f"c{place}", None, place) for place in range(20)]
+    results.points.clear()
+    results.points.update({one.name: one for one in many})
+    [panel] = trade_offs(results, [Plot(x="fid", y="recall")]).axes
+    drawn = {(line.get_color(), line.get_marker()) for line in panel.lines if str(line.get_marker()) in MARKERS}
+    assert len(drawn) == 20
+
+
+def test_a_forest_tells_better_from_worse_and_from_neither(results: Results) -> None:
+    panels = {panel.get_title(): panel for panel in forest(results, ("fid", "accuracy")).axes}
+    rows = [label.get_text() for label in panels["FID"].get_yticklabels()]
+    assert rows == ["cfg w=3", "apg"], "the baseline is what they are compared with"
+    assert [line.get_color() for line in panels["FID"].lines[:4:2]] == [BETTER, BETTER]
+    assert [line.get_color() for line in panels["captions right"].lines[:4:2]] == [OPEN, OPEN]
+
+
+def test_a_forest_without_a_baseline_is_refused(results: Results) -> None:
+    with pytest.raises(ValueError, match="a has baseline = None"):
+        forest(replace(results, baseline=None))
+
+
 def test_plots_and_sheet_are_pictures(results: Results, tmp_path: Path) -> None:
     paths = plots(results, tmp_path)
     assert [path.name for path in paths] == ["trade-offs.png", "pareto.png", "curves-w.png"]
     shown = np.zeros((2, 64, 64, 3), np.uint8)
-    sheet({"a": shown, "b": shown}, ["one", "two"], tmp_path / "sheet.png")
+    sheet({"a": shown, "b": shown}, ["one", "two"]).savefig(tmp_path / "sheet.png")
     for path in [*paths, tmp_path / "sheet.png"]:
         with Image.open(path) as image:
             assert min(image.size) > 150

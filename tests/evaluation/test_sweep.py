@@ -11,8 +11,11 @@ import yaml
 
 from evaluation.point import Point, points
 from evaluation.questions import claims_of, judged, questions
+from evaluation.reference import rendered
 from evaluation.sweep import Sweep, SweepProblems, read_sweep
 from guidance.models.base import Model
+from guidance.picture import pixels
+from training.pictures import draw_scenes
 
 ROOT = Path(__file__).parents[2]
 CONSTANT = {"schedule": {"type": "constant", "weight": 2}}
@@ -52,6 +55,24 @@ def test_any_number_of_a_spec_or_sampler_may_vary(model: Model) -> None:
     assert found[-1].axis == "phi"
 
 
+def test_a_point_may_begin_from_the_picture_of_its_captions_scene(model: Model) -> None:
+    spec = {"name": "inverted", "source": {"image": "$scene", "weight": 1}, "vary": {"/sampler/steps": [4, 8]}}
+    found = expanded(model, spec)
+    assert [point.body["source"] for point in found] == 2 * [{"image": "$scene", "weight": 1}]
+    scene = draw_scenes(1, 0)[0]
+    source = found[0].request("a star", None, 0, scene).source
+    assert source is not None and source.weight == 1
+    shown = pixels(source.image)[0].permute(1, 2, 0)
+    assert ((shown * 127.5 + 127.5).round().byte().numpy() == rendered([scene])[0]).all()
+
+
+def test_a_loss_may_have_the_picture_of_the_captions_scene(model: Model) -> None:
+    loss = {"type": "match", "image": "$scene"}
+    [point] = expanded(model, {"name": "a", "guidance": {"energy": [{"type": "dps", "losses": [loss]}]}})
+    [energy] = point.request("a star", None, 0, draw_scenes(1, 0)[0]).guidance.energy
+    assert energy.losses[0].image.startswith("data:image/png;base64,")  # type: ignore[union-attr]
+
+
 def test_a_spec_may_ask_for_the_classes_that_a_caption_states(model: Model) -> None:
     spec = {**CONSTANT, "energy": [{"type": "classifier", "labels": "$stated"}]}
     point = Point("a", "a", {"model": "shapes", "guidance": spec})
@@ -70,6 +91,12 @@ def test_a_spec_may_ask_for_the_classes_that_a_caption_states(model: Model) -> N
         ({"captions": []}, r"captions = \[\]"),
         ({"seed": 2**32 - 5}, r"seed = 4294967291 .* 2000: 4294969290 would pass 4294967295"),
         ({"points": [{"name": "a", "model": "other"}]}, r"a: model = 'other': models names shapes"),
+        ({"plot": {"x": "fide", "y": "fid"}}, r"plot/0/x: x = 'fide': there are fid, inception_score"),
+        ({"plot": [{"x": "fid", "y": "recall"}, {"x": "fid"}]}, r"plot/1/y: Field required"),
+        (
+            {"captions": ["a star"], "points": [{"name": "a", "source": {"image": "$scene"}}]},
+            r"a: \$scene: captions is a list, and a listed one has no scene",
+        ),
     ],
 )
 def test_a_wrong_field_is_named_with_its_value_and_bound(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
@@ -85,8 +112,13 @@ def test_a_wrong_field_is_named_with_its_value_and_bound(tmp_path: Path, changed
         ({"guidance": CONSTANT, "vary": {"/guidance/schedule/type/x": [1]}}, r"points/0/grid/.*nothing inside"),
         ({"guidance": CONSTANT, "vary": {"/seed": [1]}}, r"points/0/grid/.*begins with one of /guidance"),
         ({"guidance": {"combiner": {"type": "none"}}}, r"cfg: guidance/combiner.*none"),
+        ({"source": {"image": "x.png"}}, r"cfg: source/image: the picture must be a data URL.*, not 'x\.png'"),
+        ({"source": {"image": "$scene"}, "sampler": {"type": "ddpm"}}, r"cfg: /sampler/type: an inversion is .*ddim"),
         ({"sampler": {"type": "ddim", "steps": 0}}, r"cfg: sampler/.*steps: .*greater than or equal to 1, not 0"),
-        ({"guidance": {"energy": [{"type": "classifier", "labels": ["dog"]}]}}, r"cfg: /guidance/energy/0.*classifier"),
+        (
+            {"guidance": {"energy": [{"type": "classifier", "labels": ["dog"]}]}},
+            r"cfg: /guidance/energy/0/labels/0: labels = dog",
+        ),
     ],
 )
 def test_a_point_that_cannot_be_run_is_named(model: Model, curve: dict[str, Any], said: str) -> None:
@@ -98,6 +130,17 @@ def test_a_point_that_cannot_be_run_is_named(model: Model, curve: dict[str, Any]
 def test_a_baseline_is_one_of_the_points(model: Model) -> None:
     with pytest.raises(SweepProblems, match="baseline = 'b': the points are cfg"):
         expanded(model, {"name": "cfg", "guidance": CONSTANT}, baseline="b")
+
+
+def test_points_on_the_sheet_are_among_the_points(model: Model) -> None:
+    with pytest.raises(SweepProblems, match="show/1: 'b': the points are cfg"):
+        expanded(model, {"name": "cfg", "guidance": CONSTANT}, show=["cfg", "b"])
+
+
+def test_a_plot_may_stand_alone() -> None:
+    tree = {"name": "a", "points": [{"name": "cfg"}], "plot": {"x": "fid", "y": "recall"}}
+    [plot] = Sweep.model_validate(tree).plot
+    assert (plot.x, plot.y) == ("fid", "recall")
 
 
 def test_names_are_there_once(model: Model) -> None:

@@ -51,6 +51,18 @@ def test_a_curve_stands_for_its_best_point() -> None:
     assert one.differences[0].value == pytest.approx(4)
 
 
+def test_a_curve_may_stand_for_its_best_point_by_another_metric() -> None:
+    found = results(9, 5, 8)
+    for point, spent in zip(found.points.values(), (10.0, 30.0, 20.0), strict=True):
+        point.measures["evaluations"] = Replicates(spent, np.full(RESAMPLES, spent))
+    asked = {"metric": "evaluations", "below": "cfg w=2"}
+    [cheapest] = findings(claim(asked), found)
+    assert cheapest.said == "evaluations of cfg w=0 is below that of cfg w=2"
+    [best] = findings(claim(asked | {"best_by": "fid"}), found)
+    assert best.said == "evaluations of cfg w=1 is below that of cfg w=2 (by FID the best of their curves)"
+    assert best.contradicted
+
+
 def test_a_trend_is_from_the_first_to_the_last() -> None:
     assert decided(results(5, 9, 8), {"trend": "rising"}) == "reproduced"
     assert decided(results(5, 9, 8), {"trend": "falling"}) == "not reproduced"
@@ -73,6 +85,9 @@ def test_what_the_images_do_not_decide_does_not_hold() -> None:
         ({"metric": "fide", "trend": "rising"}, "metric = 'fide': there are fid"),
         ({}, "there is none"),
         ({"trend": "rising", "below": "a"}, "there is below and trend"),
+        ({"trend": "rising", "best_by": "recall"}, "best_by = 'recall': goes with below and above; there is trend"),
+        ({"below": "a", "best_by": "fide"}, "best_by = 'fide': there are fid"),
+        ({"below": "a", "best_by": "chroma"}, "best_by = 'chroma': neither way is better"),
     ],
 )
 def test_an_expectation_says_one_thing_of_a_metric_there_is(expected: dict[str, Any], said: str) -> None:
@@ -80,7 +95,17 @@ def test_an_expectation_says_one_thing_of_a_metric_there_is(expected: dict[str, 
         claim(expected)
 
 
-def test_an_expectation_of_a_point_that_is_not_there_is_refused(model: Model) -> None:
-    tree = {"name": "a", "points": [{"name": "cfg"}], "claim": claim({"below": "apg"}).model_dump()}
-    with pytest.raises(SweepProblems, match="claim/expect/0: 'apg': the points are cfg"):
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({"below": "apg"}, "'apg': the points are cfg w=1, cfg w=2"),
+        ({"trend": "rising", "of": "cfg w=1"}, "'cfg w=1': the points are"),
+        ({"optimum": "interior"}, "'cfg' has 2 points: 3 are the fewest for optimum"),
+        ({"metric": "psnr", "above": "cfg w=1"}, "'cfg': psnr is of points with a source"),
+    ],
+)
+def test_what_the_points_cannot_decide_is_refused(model: Model, expected: dict[str, Any], said: str) -> None:
+    points_of = [{"name": "cfg", "guidance": {"schedule": {"type": "constant"}}, "weight": [1, 2]}]
+    tree = {"name": "a", "points": points_of, "claim": claim(expected).model_dump()}
+    with pytest.raises(SweepProblems, match=f"claim/expect/0: {said}"):
         points(Sweep.model_validate(tree), {"shapes": model.info})
