@@ -17,7 +17,7 @@ RMS = 0.2
 def orthogonal(matrices: Tensor) -> Tensor:
     """The nearest semi-orthogonal matrices (N, m, n) to `matrices`, roughly: singular values between 0.7 and 1.2."""
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
+    x: Tensor = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):

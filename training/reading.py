@@ -44,7 +44,7 @@ class Reader(nn.Module):
         words = self.text_encoder(ids).last_hidden_state
         places = self.places.expand(len(ids), -1, -1)
         seen, _ = self.look(places, words, words, need_weights=False)
-        return self.heads(self.answer(seen)).split(list(ANSWERS.values()), dim=-1)
+        return torch.split(self.heads(self.answer(seen)), list(ANSWERS.values()), dim=-1)
 
 
 def contents(scenes: Sequence[Scene]) -> Tensor:

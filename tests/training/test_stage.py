@@ -131,11 +131,11 @@ def test_with_muon_vectors_learn_by_adamw_at_a_quarter_of_the_rate(tmp_path: Pat
 
 
 def test_what_needs_no_gradient_does_not_learn(tmp_path: Path) -> None:
-    model = nn.Sequential(nn.Linear(3, 3).requires_grad_(False), nn.Linear(3, 1))
-    kept = model[0].weight.clone()
-    stage = Stage("line", model, RECIPE, seed=1, folder=tmp_path)
+    fixed = nn.Linear(3, 3).requires_grad_(False)
+    kept = fixed.weight.clone()
+    stage = Stage("line", nn.Sequential(fixed, nn.Linear(3, 1)), RECIPE, seed=1, folder=tmp_path)
     advance(stage, 5)
-    assert torch.equal(model[0].weight, kept) and torch.equal(stage.average[0].weight, kept)
+    assert torch.equal(fixed.weight, kept) and torch.equal(next(stage.average.parameters()), kept)
 
 
 def test_the_first_average_forgets_quickly(tmp_path: Path) -> None:
