@@ -1,4 +1,4 @@
-"""What an image depends on: its request, the weights of the models that are asked, and the code of its methods."""
+"""What an image depends on: its request, the weights of the models it asks, what they run on, its methods' code."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ SAMPLED = {"model", "prompt", "label", "negative_prompt", "seed", "width", "heig
 class Identity:
     """Digests of images that are still to be sampled."""
 
-    def __init__(self, models: Mapping[str, Model], folders: Mapping[str, Path]) -> None:
+    def __init__(self, models: Mapping[str, Model], folders: Mapping[str, Path], arithmetic: str = "") -> None:
+        """`arithmetic`: on which device and in which precision the networks compute."""
         self._models = models
         self._folders = folders
+        self._arithmetic = arithmetic
 
     def of(self, requests: Sequence[GenerationRequest]) -> str:
         """Of the images of these requests, one after another; the requests are resolved and of one spec."""
@@ -36,7 +38,7 @@ class Identity:
         weights = {id: fingerprint(self._folders[id], parts) for id in asked}
         roots = {type(self._models[id]).__module__ for id in asked} | set(stage_modules(first))
         said = [request.model_dump(mode="json", include=SAMPLED) for request in requests]
-        return digest(code_digest(roots | {"guidance.trajectory"}), weights, said)
+        return digest(code_digest(roots | {"guidance.trajectory"}), weights, self._arithmetic, said)
 
 
 def stage_modules(value: object) -> Iterator[str]:

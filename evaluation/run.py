@@ -60,10 +60,11 @@ def run(sweep: Sweep, size: Size, cache: Path, settings: Settings | None = None)
     extractor = Extractor(folder_of(sweep.classifier) if sweep.classifier else next(iter(folders.values())), shelf)
     all_points = points(sweep, {id: model.info for id, model in models.items()})
     asked = questions(sweep, sweep.images.at(size))
-    sampling = Sampling(models, folders, shelf, row_budget(settings, models.values()))
+    computing = arithmetic(sweep, settings)
+    sampling = Sampling(models, folders, shelf, row_budget(settings, models.values()), computing)
     chunks = {point.name: sampling.chunks(point, asked) for point in all_points}
     sample(sampling, chunks, f"{sweep.name}, {size}")
-    made = described(sweep, size, folders, extractor, next(iter(models.values())))
+    made = described(sweep, size, folders, extractor, computing)
     measuring = Measuring(reference(sweep.reference.at(size), *drawn_as(sweep), extractor, shelf), extractor, shelf)
     found, shown = dict[str, Measured](), dict[str, Pixels]()
     for point in tqdm(all_points, desc="measuring", unit="point"):
@@ -92,6 +93,13 @@ def loaded(sweep: Sweep, settings: Settings) -> dict[str, Model]:
             what = f"{info.width} x {info.height} pictures of a {info.condition}"
             raise SweepProblems([f"models: {id} makes {what}: {SIDE} x {SIDE} pictures of a text are measured"])
     return models
+
+
+def arithmetic(sweep: Sweep, settings: Settings) -> str:
+    """On what, and in which precision, the networks compute: "cpu float32"."""
+    device = pick_device(settings.device)
+    names = {str(pick_dtype(settings.dtype, device, source)).removeprefix("torch.") for source in sweep.models.values()}
+    return " ".join([device.type, *sorted(names)])
 
 
 def sample(sampling: Sampling, chunks: Mapping[str, Sequence[Chunk]], title: str) -> None:
@@ -139,7 +147,7 @@ def end(
 
 
 def described(
-    sweep: Sweep, size: Size, folders: Mapping[str, Path], extractor: Extractor, model: Model
+    sweep: Sweep, size: Size, folders: Mapping[str, Path], extractor: Extractor, computing: str
 ) -> dict[str, Any]:
     """With what it was made."""
     return {
@@ -149,7 +157,7 @@ def described(
         "sweep": sweep.model_dump(mode="json"),
         "models": {id: fingerprint(folder, COMPONENTS)[:12] for id, folder in folders.items()},
         "classifier": extractor.identity[:12],
-        "device": str(model.device),
+        "device": computing,
         "guidepost": VERSION,
         "torch": torch.__version__,
     }

@@ -60,11 +60,13 @@ class Landing(SimpleQueue[Any]):
 class Sampling:
     """Models behind an engine, and the shelf of what they have made."""
 
-    def __init__(self, models: Mapping[str, Model], folders: Mapping[str, Path], shelf: Shelf, rows: int) -> None:
+    def __init__(
+        self, models: Mapping[str, Model], folders: Mapping[str, Path], shelf: Shelf, rows: int, arithmetic: str = ""
+    ) -> None:
         self.shelf = shelf
         self._infos = {id: model.info for id, model in models.items()}
         self._overflows = {id: Overflow(model) for id, model in models.items()}
-        self._identity = Identity(models, folders)
+        self._identity = Identity(models, folders, arithmetic)
         self._rows = rows
 
     def chunks(self, point: Point, asked: Sequence[Question]) -> list[Chunk]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,18 +99,19 @@ def test_an_engine_that_fails_is_an_error_with_the_caption(
         sampling.make(row)
 
 
-def digest(model: Model, folder: Path, **changed: object) -> str:
+def digest(model: Model, folder: Path, arithmetic: str = "cpu float32", **changed: Any) -> str:
     body = {"prompt": "a star", "seed": 1, "guidance": {"schedule": {"type": "constant", "weight": 2}}} | changed
     request = resolve(GenerationRequest.model_validate(body), model.info)
-    return Identity({"shapes": model}, {"shapes": folder}).of([request])
+    return Identity({"shapes": model}, {"shapes": folder}, arithmetic).of([request])
 
 
 def test_what_changes_an_image_changes_its_digest(model: Model, folder: Path) -> None:
     plain = digest(model, folder)
     assert plain == digest(model, folder, priority="high", metadata={"a": "b"})
     sampler = {"type": "ddim", "steps": 9}
-    others: list[dict[str, object]] = [{"seed": 2}, {"prompt": "a ring"}, {"sampler": sampler}, {"guidance": {}}]
+    others: list[dict[str, Any]] = [{"seed": 2}, {"prompt": "a ring"}, {"sampler": sampler}, {"guidance": {}}]
     assert len({plain, *(digest(model, folder, **other) for other in others)}) == 5
+    assert plain != digest(model, folder, "cpu bfloat16")
 
 
 def test_other_weights_are_another_fingerprint(folder: Path, tmp_path: Path) -> None:
