@@ -64,7 +64,8 @@ def checker_table(report: dict[str, Any]) -> str:
 def command(settings: dict[str, Any]) -> str:
     """The command line of a run: what differs from the defaults."""
     plain = asdict(Settings())
-    flags = [f"--{name.replace('_', '-')} {value}" for name, value in settings.items() if value != plain[name]]
+    changed = {name.replace("_", "-"): value for name, value in settings.items() if value != plain[name]}
+    flags = [f"--{name}" if value is True else f"--{name} {value}" for name, value in changed.items()]
     return " ".join(["python -m training", *flags])
 
 
@@ -106,7 +107,7 @@ def facts(folder: Path) -> dict[str, str]:
         "at_best": percent(singles[best]["all"]),
         "pairs_best": percent(rows[best]["pairs"]["all"]),
         "unseen_best": percent(rows[best]["unseen"]["all"]),
-        "previous": read(assets / "previous.md"),
+        "previous": read(assets / "previous.md") or "Not measured yet.",
         "previous_name": PREVIOUS,
         "held_out": ", ".join(f"{colour} {shape}" for shape, colour in UNSEEN),
         "weak_steps": f"{log['settings']['weak_steps']:,}",

@@ -28,13 +28,20 @@ class Cores:
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
-        self._tries: dict[int, Tries[int]] = {}
+        self._tries: dict[tuple[int, int], Tries[int]] = {}
 
     def shared(
-        self, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row], kind: Hashable = None
+        self,
+        compute: Callable[[Sequence[Row]], list[Answer]],
+        rows: Sequence[Row],
+        kind: Hashable = None,
+        *,
+        singly: bool = False,
     ) -> list[Answer]:
         """`compute(rows)`, share by share, in the order of the rows. Raises the first error, once every share is over.
 
+        `singly`: no share gets more than one core. A backward pass on several gives rows other bits in other places,
+        on processors with AVX-512.
         Too few rows for two shares are computed where they are asked for, by all cores or by one, whichever is faster
         for rows of this `kind`: for a small network that is one.
         """
@@ -43,11 +50,11 @@ class Cores:
         if cores == 1:
             return compute(rows)
         if len(parts) < 2:
-            return self._together(cores, compute, rows, (kind, len(rows)))
+            return self._together(cores, compute, rows, (kind, len(rows)), [1] if singly else [cores, 1])
         if self._threads is None:
             self._threads = ThreadPoolExecutor(cores - 1, "core")
         own, *others = [rows[start:end] for start, end in parts]
-        each = cores // len(parts)
+        each = 1 if singly else cores // len(parts)
         futures = [self._threads.submit(_on, each, compute, share) for share in others]
         try:
             answers = _on(each, compute, own)  # here: a thread that sleeps takes a while to find its core
@@ -57,9 +64,14 @@ class Cores:
         return answers + [answer for future in futures for answer in future.result()]
 
     def _together(
-        self, cores: int, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row], kind: Hashable
+        self,
+        cores: int,
+        compute: Callable[[Sequence[Row]], list[Answer]],
+        rows: Sequence[Row],
+        kind: Hashable,
+        ways: list[int],
     ) -> list[Answer]:
-        tries = self._tries.setdefault(cores, Tries([cores, 1]))
+        tries = self._tries.setdefault((cores, len(ways)), Tries(ways))
         way, began = tries.next(kind), time.perf_counter()
         try:
             answers = _on(way, compute, rows)

@@ -2,7 +2,8 @@
 
 Measured with torch 2.13 on x86 CPUs: convolutions, norms and attention of a batch of two rows or more give each row the
 same bits at any batch size. Three kinds of layer do not. A linear layer on (rows, features), as in time embeddings, does
-so only for multiples of four rows: the matrix library treats the remainder with another kernel. And on one thread a
+so only for multiples of four rows, and with AVX-512 from some rows on, which are more the more features there are: the
+matrix library treats remainders and few rows with other kernels. And on one thread a
 1 x 1 convolution changes kernel with the size of its batch (256 to 128 channels on 8 x 8: from 16 rows), which a linear
 layer over the channels does not. And from 32 x 32 positions on, group norm of channels_last input shares out the pixels
 of the whole batch among the threads, so that the middle row of an odd batch is summed in two halves. So linear layers pad
@@ -18,17 +19,19 @@ from torch import Tensor
 from torch.nn import Conv2d, GroupNorm, Linear, Module
 from torch.nn.functional import linear, pad
 
-ROWS = 4
+ROWS = 16
+WIDTH = 16
+"""Features to a row of padding: with AVX-512, few rows of many features take another kernel (256: up to 10 rows)."""
 SMALLEST_BATCH = 2
 LARGE_MAP = 1024
 """Positions from which torch normalises channels_last input with another kernel."""
 
 
 class RowPaddedLinear(Linear):
-    """A linear layer that pads (rows, features) inputs to a multiple of four rows."""
+    """A linear layer that pads (rows, features) inputs to a multiple of ROWS, and of more for many features."""
 
     def forward(self, input: Tensor) -> Tensor:
-        missing = -len(input) % ROWS
+        missing = -len(input) % max(ROWS, ROWS * (self.in_features // (ROWS * WIDTH)))
         if input.ndim != 2 or not missing:
             return super().forward(input)
         return super().forward(pad(input, (0, 0, 0, missing)))[: len(input)]

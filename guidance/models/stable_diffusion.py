@@ -162,7 +162,8 @@ class StableDiffusion:
     def evaluate(self, branches: Sequence[Branch]) -> list[Tensor]:
         if self.device.type != "cpu":
             return self._forward(branches)
-        return self._cores.shared(self._forward, branches, self.batch_key(branches[0]))
+        singly = branches[0].pull is not None
+        return self._cores.shared(self._forward, branches, self.batch_key(branches[0]), singly=singly)
 
     @torch.no_grad()
     def _forward(self, branches: Sequence[Branch]) -> list[Tensor]:
