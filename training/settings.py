@@ -21,7 +21,7 @@ class Settings:
     times: str = "focused"
     focus: float = 0.5
     weak_steps: int = 1_200
-    classifier_steps: int = 3_000
+    classifier_steps: int = 10_000
     feature_steps: int = 2_000
     preview_steps: int = 30
     precision: str = "float32"
