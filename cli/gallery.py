@@ -26,6 +26,8 @@ PLAIN = "combiner-cfg"
 
 STRONG = {"type": "constant", "weight": 7.5}
 ALONE = {"type": "constant", "weight": 1}
+WEAK = {"type": "constant", "weight": 2}
+"""As much as the demo model stands where a random condition takes the null one's place."""
 TOWARDS = {"prompt": "a large yellow ring"}
 AWAY = {"prompt": "a shape on a light background"}
 
@@ -56,13 +58,14 @@ FIELDS: dict[str, Json] = {
     "perp_neg": {"negatives": [AWAY]},
     "sega": {"concepts": [AWAY | {"away": True, "warmup": 0.1}]},
     "characteristic": {"basis": None, "max_iterations": 10, "tolerance": 1e-2},
-    "static_threshold": {"bound": 2.5, "latent_ok": True},
-    "dynamic_threshold": {"bound": 2.5, "latent_ok": True},
+    "static_threshold": {"bound": 3.3, "latent_ok": True},
+    "dynamic_threshold": {"bound": 3.3, "latent_ok": True},
     "seg": {"sigma": None},
 }
 """Fields of a method's example that are not its defaults."""
 
 BESIDE: dict[str, Json] = {
+    "icg": {"schedule": WEAK},
     "nag": {"schedule": ALONE},
     "cads": {"schedule": STRONG},
     "pag": {"schedule": ALONE},
