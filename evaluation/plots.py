@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from evaluation.metric import METRICS, metric
 from evaluation.pareto import front
@@ -19,6 +20,8 @@ from evaluation.sweep import Plot
 COLOURS = ("#2360E0", "#F98217", "#37B24D", "#E03131", "#8B3FD9", "#12A5B5", "#D6337F", "#7F6A4F", "#5B6470", "#B59A00")
 MARKERS = "osD^vP*Xhd"
 GREY = "#888888"
+HALO = withStroke(linewidth=2, foreground="white")
+"""So that a label is read across the lines it stands on."""
 TRADES = (("inception_score", "fid"), ("recall", "precision"))
 FRONTS = (("evaluations", "fid"), ("recall", "fid"), ("recall", "precision"))
 COLUMNS = 4
@@ -89,8 +92,9 @@ def _scatter(
     for point, x, y in zip(there, xs, ys, strict=True):
         if point.x is not None:
             panel.annotate(
-                f"{point.x:g}", (x.value, y.value), xytext=(4, 4), textcoords="offset points", fontsize=7, color=colour
-            )
+                f"{point.x:g}", (x.value, y.value), xytext=(4, 4), textcoords="offset points", fontsize=7, color=colour,
+                path_effects=[HALO], zorder=3,
+            )  # fmt: skip
 
 
 def _whiskers(estimates: Sequence[Any]) -> list[list[float]]:
