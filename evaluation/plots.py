@@ -40,7 +40,7 @@ def plots(results: Results, folder: Path, asked: Sequence[Plot] = ()) -> list[Pa
 
 
 def trade_offs(results: Results, asked: Sequence[Plot] = ()) -> Figure:
-    """What is traded for what, the points of each curve joined in order; TRADES where nothing is asked for."""
+    """What is traded for what, points that vary in one thing joined in order; TRADES where nothing is asked for."""
     return _pairs(results, [(plot.x, plot.y) for plot in asked] or TRADES, along=True)
 
 
@@ -82,7 +82,8 @@ def _scatter(
         return
     colour, marker = style
     xs, ys = [point[across] for point in there], [point[up] for point in there]
-    line = {"linewidth": 1.2} if joined and len(there) > 1 else {"linestyle": "none"}
+    ordered = joined and len({point.x for point in there}) == len(there) > 1  # else more than one thing varies
+    line = {"linewidth": 1.2} if ordered else {"linestyle": "none"}
     _, _, bars = panel.errorbar(
         [x.value for x in xs], [y.value for y in ys], xerr=_whiskers(xs), yerr=_whiskers(ys), marker=marker,
         markersize=5, color=colour, label=name, elinewidth=0.7, **line,

@@ -108,6 +108,20 @@ def test_what_is_traded_is_what_is_asked_for(results: Results) -> None:
     assert said() == [("Inception Score (higher is better)", fid), (recall, "precision (higher is better)")]
 
 
+def test_points_are_joined_in_order_where_one_thing_varies(results: Results) -> None:
+    def joined() -> dict[str, bool]:
+        [panel] = trade_offs(results, [Plot(x="fid", y="recall")]).axes
+        marked = [line for line in panel.lines if str(line.get_marker()) in MARKERS]
+        return {
+            str(bars.get_label()): line.get_linestyle() == "-"
+            for bars, line in zip(panel.containers, marked, strict=True)
+        }
+
+    assert joined() == {"cfg": True, "apg": False}
+    results.points["cfg w=3, phi=1"] = point("cfg w=3, phi=1", "cfg", 3.0, 7.0)
+    assert joined() == {"cfg": False, "apg": False}
+
+
 def test_twenty_curves_can_be_told_apart(results: Results) -> None:
     many = [point(f"c{place}", f"c{place}", None, place) for place in range(20)]
     results.points.clear()
