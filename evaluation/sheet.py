@@ -24,7 +24,7 @@ def sheet(shown: Mapping[str, NDArray[np.uint8]], captions: Sequence[str]) -> Fi
     figure = Figure(figsize=(LABEL_INCHES + INCHES * len(captions), 0.7 + INCHES * len(shown)), layout="constrained")
     panel = figure.subplots()
     panel.imshow(np.concatenate(rows, 0), interpolation="nearest")
-    names = ["\n".join(wrap(name, 22)) for name in shown]
+    names = ["\n".join(wrap(name, 18)) for name in shown]
     panel.set_yticks([height * (place + 0.5) for place in range(len(shown))], names, fontsize=7)
     told = ["\n".join(wrap(caption, 15)) for caption in captions]
     panel.set_xticks([width * (place + 0.5) for place in range(len(captions))], told, fontsize=5.5)
