@@ -107,7 +107,7 @@ def facts(folder: Path) -> dict[str, str]:
         "at_best": percent(singles[best]["all"]),
         "pairs_best": percent(rows[best]["pairs"]["all"]),
         "unseen_best": percent(rows[best]["unseen"]["all"]),
-        "previous": read(assets / "previous.md") or "Not measured yet.",
+        "previous": read(assets / "previous.md").rstrip() or "Not measured yet.",
         "previous_name": PREVIOUS,
         "held_out": ", ".join(f"{colour} {shape}" for shape, colour in UNSEEN),
         "weak_steps": f"{log['settings']['weak_steps']:,}",
