@@ -194,13 +194,9 @@ def net() -> StableDiffusion:
 
 
 CAPTIONS = (
-    "a large red star",
-    "a small blue circle",
-    "a large green triangle",
-    "a small purple cross",
-    "a large orange ring",
+    "a large red star", "a small blue circle", "a large green triangle", "a small purple cross", "a large orange ring",
     "a small yellow square",
-)
+)  # fmt: skip
 
 
 def decibels(caption: str, seed: int, guidance: Sequence[GuidanceSpec], steps: int) -> list[float]:
