@@ -27,6 +27,7 @@ class Cores:
     """Threads that compute shares side by side, as many as torch may use in the thread that asks."""
 
     def __init__(self) -> None:
+        self._count = torch.get_num_threads()
         self._threads: ThreadPoolExecutor | None = None
         self._tries: dict[tuple[int, int], Tries[int]] = {}
 
@@ -63,6 +64,15 @@ class Cores:
             torch.set_num_threads(cores)  # new threads begin with what was set last, in whichever thread
         return answers + [answer for future in futures for answer in future.result()]
 
+    def whole(self, compute: Callable[[], Answer]) -> Answer:
+        """`compute()` on as many cores as there were when this was made, which the thread that asks keeps.
+
+        A thread begins with what was set last, in whichever thread, and an autoencoder's bits depend on it, on
+        processors with AVX-512.
+        """
+        _keep(self._count)
+        return compute()
+
     def _together(
         self,
         cores: int,
@@ -90,7 +100,11 @@ def shares(rows: int, cores: int) -> list[tuple[int, int]]:
 
 def _on(cores: int, compute: Callable[[Sequence[Row]], list[Answer]], rows: Sequence[Row]) -> list[Answer]:
     """Compute in this thread, and in as many as it may ask for help."""
-    if torch.get_num_threads() != cores:
-        torch.set_num_threads(cores)
+    _keep(cores)
     return compute(rows)
 
+
+def _keep(cores: int) -> None:
+    """This thread computes on so many from here on."""
+    if torch.get_num_threads() != cores:
+        torch.set_num_threads(cores)

@@ -225,11 +225,12 @@ class StableDiffusion:
 
     @torch.no_grad()
     def encode_picture(self, pixels: Tensor) -> Tensor:
-        posterior = self.vae.encode(pixels.to(self.device, self.vae_dtype), return_dict=False)[0]
+        pixels = pixels.to(self.device, self.vae_dtype)
+        posterior = self._cores.whole(lambda: self.vae.encode(pixels, return_dict=False)[0])
         sample: Tensor = posterior.mode() * self.vae.config.scaling_factor
         return sample.to(self.dtype, memory_format=torch.contiguous_format)
 
     def decode(self, sample: Tensor) -> Tensor:
         latents = (sample / self.vae.config.scaling_factor).to(self.vae_dtype)
-        pixels: Tensor = self.vae.decode(latents, return_dict=False)[0]
+        pixels: Tensor = self._cores.whole(lambda: self.vae.decode(latents, return_dict=False)[0])
         return pixels.float() / 2 + 0.5

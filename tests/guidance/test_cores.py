@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,9 @@ from hypothesis.strategies import integers
 
 from guidance.models.cores import Cores, shares
 from guidance.models.invariance import SMALLEST_BATCH
+from guidance.models.stable_diffusion import StableDiffusion
+
+SHAPES = Path(__file__).parents[2] / "models" / "shapes"
 
 
 @pytest.fixture
@@ -42,6 +47,31 @@ def test_every_share_has_its_own_part_of_the_cores(two_cores: None) -> None:
     assert {tuple(cores.shared(asked, range(2))) for _ in range(2)} == {(2, 2), (1, 1)}  # both are tried
     assert cores.shared(asked, range(4)) == [1, 1, 1, 1]
     assert torch.get_num_threads() == 2
+
+
+def test_what_is_whole_has_all_cores_in_a_thread_that_began_with_one(two_cores: None) -> None:
+    cores, torch_has = Cores(), torch.get_num_threads
+
+    def begun_with_one() -> tuple[int, int]:
+        torch.set_num_threads(1)
+        return torch_has(), cores.whole(torch_has)
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(begun_with_one).result() == (1, 2)
+
+
+def test_an_autoencoder_has_the_same_bits_in_any_thread(two_cores: None) -> None:
+    """On AVX-512 they are others on one core; a thread begins with what was set last, in whichever thread."""
+    model = StableDiffusion.load(SHAPES, "shapes", torch.device("cpu"), torch.float32)
+    sample, picture = torch.randn(1, 4, 16, 16), torch.rand(1, 3, 64, 64)
+
+    def bits(threads: int) -> tuple[bytes, bytes]:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            return model.decode(sample).numpy().tobytes(), model.encode_picture(picture).numpy().tobytes()
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(bits, 1).result() == bits(2)
 
 
 def test_an_error_is_raised_when_every_share_is_over(two_cores: None) -> None:
