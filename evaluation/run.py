@@ -75,7 +75,9 @@ def run(sweep: Sweep, size: Size, cache: Path, settings: Settings | None = None)
     real = ends(asked, first, fingerprint(folder, ("vae",)), shelf)
     begun = real["real"].pixels if asks([curve.source for curve in sweep.points], SCENE) else None
     scale = {name: end(name, samples, asked, sweep, measuring, begun) for name, samples in real.items()}
-    shown = {"real": real["real"].pixels[:SHOWN]} | {name: shown[name] for name in sweep.show or shown}
+    shown = {name: shown[name] for name in sweep.show or shown}
+    if not isinstance(sweep.captions, list):  # else they are of other captions
+        shown = {"real": real["real"].pixels[:SHOWN]} | shown
     results = Results(sweep.name, sweep.about, found, scale, sweep.baseline, made)
     return Run(results, shown, [question.caption for question in asked[:SHOWN]], sweep)
 
