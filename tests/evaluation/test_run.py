@@ -42,6 +42,12 @@ def test_a_second_run_gives_the_same_numbers_without_a_forward(
     assert tree["ends"]["noise"]["metrics"]["fid"][0] > tree["ends"]["real"]["metrics"]["fid"][0]
 
 
+@pytest.mark.usefixtures("few_resamples")
+def test_real_pictures_are_shown_beside_the_captions_they_were_drawn_with_alone(sweep: Sweep, tmp_path: Path) -> None:
+    listed = sweep.model_copy(update={"captions": ["a large red star"]})
+    assert [next(iter(run(one, "quick", tmp_path).shown)) for one in (sweep, listed)] == ["real", "cfg w=1"]
+
+
 def test_a_model_without_the_classifier_is_refused(sweep: Sweep, tmp_path: Path) -> None:
     bare = sweep.model_copy(update={"classifier": str(tmp_path)})
     with pytest.raises(SweepProblems, match=r"features is missing"):
