@@ -49,11 +49,19 @@ def _axes(results: Results) -> list[str]:
     return sorted({curve[0].axis for curve in results.curves.values() if len(curve) > 1 and curve[0].axis})
 
 
-def _pairs(results: Results, pairs: Sequence[tuple[str, str]], along: bool) -> Figure:
-    """One metric against another: joined along the curves, or by the front of what is better in neither."""
+def _pairs(results: Results, pairs: Sequence[tuple[str | None, str]], along: bool) -> Figure:
+    """One metric against another: joined along the curves, or by the front of what is better in neither.
+
+    Against None: along what the curves vary over.
+    """
     figure = Figure(figsize=(max(6.8, 5.2 * len(pairs)), 4.6), layout="constrained")
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     for panel, (across, up) in zip(panels, pairs, strict=True):
+        panel.grid(alpha=0.3)
+        if across is None:
+            _measured_along(panel, results, _axes(results)[0], up)
+            panel.set(xlabel=_axes(results)[0], ylabel=_labelled(up))
+            continue
         for (name, curve), style in zip(results.curves.items(), _styles(), strict=False):
             _scatter(panel, name, curve, across, up, style, joined=along)
         if along:
@@ -61,7 +69,6 @@ def _pairs(results: Results, pairs: Sequence[tuple[str, str]], along: bool) -> F
         else:
             _front(panel, list(results.points.values()), across, up)
         panel.set(xlabel=_labelled(across), ylabel=_labelled(up))
-        panel.grid(alpha=0.3)
     _legend(figure, panels[0])
     return figure
 
@@ -134,10 +141,7 @@ def _curves(results: Results, axis: str) -> Figure:
     figure = Figure(figsize=(3.5 * COLUMNS, 2.7 * rows + 0.3), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel, name in zip(panels, used, strict=False):
-        for (label, curve), (colour, marker) in zip(results.curves.items(), _styles(), strict=False):
-            _along(panel, label, [point for point in curve if name in point], axis, name, (colour, marker))
-        if "real" in results.ends and name in results.ends["real"]:
-            _level(panel, results.ends["real"][name].value)
+        _measured_along(panel, results, axis, name)
         panel.set_title(_labelled(name), fontsize=9)
         panel.set_xlabel(axis, fontsize=8)
         panel.tick_params(labelsize=8)
@@ -146,6 +150,14 @@ def _curves(results: Results, axis: str) -> Figure:
         panel.axis("off")
     _legend(figure, figure.axes[0])
     return figure
+
+
+def _measured_along(panel: Any, results: Results, axis: str, name: str) -> None:
+    """One metric along the curves that vary over `axis`, with single points and real pictures as level lines."""
+    for (label, curve), style in zip(results.curves.items(), _styles(), strict=False):
+        _along(panel, label, [point for point in curve if name in point], axis, name, style)
+    if "real" in results.ends and name in results.ends["real"]:
+        _level(panel, results.ends["real"][name].value)
 
 
 def _along(panel: Any, label: str, curve: Sequence[Measured], axis: str, name: str, style: tuple[str, str]) -> None:

@@ -86,6 +86,9 @@ def _misnamed(sweep: Sweep, found: Sequence[Point]) -> Iterator[str]:
     if sweep.baseline is not None and sweep.baseline not in names:
         yield f"baseline = {sweep.baseline!r}: {known}"
     yield from (f"show/{index}: {name!r}: {known}" for index, name in enumerate(sweep.show or ()) if name not in names)
+    varying = sorted({point.axis for point in found if point.axis})
+    if len(varying) != 1 and any(plot.x is None for plot in sweep.plot):
+        yield f"plot: x = None: curves vary over {', '.join(varying) or 'nothing'}: over one thing, or x names a metric"
     for index, expected in enumerate(sweep.claim.expect if sweep.claim else ()):
         yield from (f"claim/expect/{index}: {line}" for line in _unmet(expected, found, known))
 

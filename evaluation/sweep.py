@@ -85,9 +85,9 @@ WEIGHT = "/guidance/schedule/weight"
 
 
 class Plot(Asked):
-    """One metric against another, the points of each curve joined in order."""
+    """One metric against another, or along what the curves vary over; the points of each curve joined in order."""
 
-    x: Named
+    x: Named | None = Field(None, description="null: what the curves vary over, which is the same for all")
     y: Named
 
 

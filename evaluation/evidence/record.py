@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from evaluation.metric import METRICS, PARTS
 from evaluation.plots import TRADES
+from evaluation.results import Measured
 from evaluation.run import Run
 from evaluation.sweep import Sweep
 from evaluation.verdict import Finding, findings
@@ -39,7 +40,7 @@ class Record:
     reference: int
     """Real pictures that they were compared with."""
     seconds: float
-    """All images' shares of the forwards that they took part in."""
+    """All images' shares of the forwards that they took part in; points of one request have the same images."""
     made: dict[str, Any]
     """By what: models, versions, device."""
     points: dict[str, Numbers]
@@ -55,7 +56,7 @@ class Record:
             made["size"],
             made["images"],
             made["reference"],
-            sum(point["seconds"].value * point.images for point in points.values() if "seconds" in point),
+            sampling_seconds(points.values()),
             {name: made[name] for name in ("models", "classifier", "device", "guidepost", "torch")},
             {name: {key: point[key] for key in kept if key in point} for name, point in points.items()},
             {name: {key: end[key] for key in kept if key in end} for name, end in run.results.ends.items()},
@@ -113,6 +114,12 @@ def asked(sweep: Sweep) -> dict[str, Any]:
     """All of a sweep that numbers depend on."""
     dumped: dict[str, Any] = sweep.model_dump(mode="json", exclude=PROSE, exclude_defaults=True)
     return dumped
+
+
+def sampling_seconds(points: Iterable[Measured]) -> float:
+    """In networks, for the images of each request once."""
+    sampled = {json.dumps(point.asked, sort_keys=True): point for point in points if "seconds" in point}
+    return sum(point["seconds"].value * point.images for point in sampled.values())
 
 
 def _plain(point: Mapping[str, Estimate]) -> dict[str, list[float | None]]:

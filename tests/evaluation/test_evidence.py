@@ -7,15 +7,18 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
+from evaluation.bootstrap import Replicates
 from evaluation.evidence.__main__ import main
 from evaluation.evidence.page import filled, pages, slug, spent
-from evaluation.evidence.record import Record, asked, columns
+from evaluation.evidence.record import Record, asked, columns, sampling_seconds
 from evaluation.evidence.site import SITE, Site
 from evaluation.png import LARGEST
+from evaluation.results import Measured
 from evaluation.sweep import Sweep, read_sweep
 from training.intervals import Estimate
 
@@ -129,6 +132,15 @@ def test_a_record_has_no_nan_in_its_file_and_numbers_in_one_line(tmp_path: Path)
     assert '"fid": [ 0.333333, null, 2.0 ]' in (tmp_path / "a.json").read_text()
     again = Record.load(tmp_path / "a.json").points["a [b]"]["fid"]
     assert (again.value, isnan(again.low), again.high, again.count) == (0.333333, True, 2.0, 8)
+
+
+def test_images_of_one_request_took_their_time_once() -> None:
+    def taken(*requests: dict[str, Any]) -> float:
+        took = {"seconds": Replicates(0.5, np.full(4, 0.5))}
+        return sampling_seconds([Measured("a", took, 8, asked=request) for request in requests])
+
+    assert taken({"model": "a"}, {"model": "a"}) == 4
+    assert taken({"model": "a"}, {"model": "b"}) == 8
 
 
 def test_prose_and_what_is_shown_ask_for_no_new_measurement(sweep: Sweep) -> None:

@@ -108,6 +108,17 @@ def test_what_is_traded_is_what_is_asked_for(results: Results) -> None:
     assert said() == [("Inception Score (higher is better)", fid), (recall, "precision (higher is better)")]
 
 
+def test_a_metric_may_be_plotted_along_what_varies(results: Results) -> None:
+    [panel] = trade_offs(results, [Plot(y="recall")]).axes
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("w", "recall (higher is better)")
+    drawn = {
+        line.get_label(): np.asarray(line.get_xdata()).tolist()
+        for line in panel.lines
+        if line.get_label() in results.curves
+    }
+    assert drawn == {"cfg": [1.0, 3.0], "apg": [0, 1]}, "a single point is a level line, from edge to edge"
+
+
 def test_points_are_joined_in_order_where_one_thing_varies(results: Results) -> None:
     def joined() -> dict[str, bool]:
         [panel] = trade_offs(results, [Plot(x="fid", y="recall")]).axes

@@ -143,6 +143,16 @@ def test_a_plot_may_stand_alone() -> None:
     assert (plot.x, plot.y) == ("fid", "recall")
 
 
+def test_a_plot_along_what_varies_needs_one_thing_that_does(model: Model) -> None:
+    along = {"name": "cfg", "guidance": CONSTANT, "weight": [1, 2]}
+    steps = {"name": "by steps", "sampler": {"type": "ddim"}, "vary": {"/sampler/steps": [2, 3]}}
+    assert len(expanded(model, along, plot={"y": "fid"})) == 2
+    with pytest.raises(SweepProblems, match="plot: x = None: curves vary over steps, w: over one thing"):
+        expanded(model, along, steps, plot={"y": "fid"})
+    with pytest.raises(SweepProblems, match="plot: x = None: curves vary over nothing"):
+        expanded(model, {"name": "cfg", "guidance": CONSTANT}, plot={"y": "fid"})
+
+
 def test_names_are_there_once(model: Model) -> None:
     with pytest.raises(SweepProblems, match="'cfg' is there twice"):
         expanded(model, {"name": "cfg", "guidance": CONSTANT}, {"name": "cfg"})
