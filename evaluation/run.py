@@ -122,7 +122,7 @@ def sample(sampling: Sampling, chunks: Mapping[str, Sequence[Chunk]], title: str
 def begun_from(chunks: Sequence[Chunk]) -> Pixels | None:
     """The pictures that a point's images began from, if they did not begin from noise."""
     begun = [request.source.image for chunk in chunks for request in chunk.requests if request.source is not None]
-    return np.stack([to_bytes(pixels(url)) for url in begun]) if begun else None
+    return np.stack([to_bytes((pixels(url) + 1) / 2) for url in begun]) if begun else None
 
 
 def measured(

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from cli.main import app
-from evaluation.run import run
+from evaluation.point import Point
+from evaluation.questions import questions
+from evaluation.reference import rendered
+from evaluation.run import begun_from, run
+from evaluation.sampling import Chunk
+from evaluation.signs import SCENE
 from evaluation.sweep import Sweep, SweepProblems, read_sweep
 from guidance.models.stable_diffusion import StableDiffusion
 from training.features import FeatureClassifier
@@ -46,6 +52,15 @@ def test_a_second_run_gives_the_same_numbers_without_a_forward(
 def test_real_pictures_are_shown_beside_the_captions_they_were_drawn_with_alone(sweep: Sweep, tmp_path: Path) -> None:
     listed = sweep.model_copy(update={"captions": ["a large red star"]})
     assert [next(iter(run(one, "quick", tmp_path).shown)) for one in (sweep, listed)] == ["real", "cfg w=1"]
+
+
+def test_what_a_point_began_from_is_its_captions_scenes_byte_for_byte() -> None:
+    drawn = questions(Sweep.model_validate({"name": "a", "points": [{"name": "a"}]}), 3)
+    body = {"model": "shapes", "sampler": {"type": "ddim"}, "source": {"image": SCENE}}
+    asked = [Point("a", "a", body).request(one.caption, one.claims, one.seed, one.scene) for one in drawn]
+    begun = begun_from([Chunk("0", (asked[0],)), Chunk("1", tuple(asked[1:]))])
+    assert begun is not None
+    np.testing.assert_array_equal(begun, rendered([one.scene for one in drawn]))
 
 
 def test_a_model_without_the_classifier_is_refused(sweep: Sweep, tmp_path: Path) -> None:
