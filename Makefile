@@ -61,7 +61,7 @@ cuda: install    ## on a machine with an NVIDIA GPU: its tests, then every bench
 train: install   ## the demo model, from nothing; resumable
 	$(BIN)/python -m training $(ARGS)
 
-evaluate: install ## what guidance does to the demo model, measured: a report in outputs/evaluation, about ten minutes
+evaluate: install ## what guidance does to the demo model, measured: a report in outputs/evaluation, about five minutes
 	$(BIN)/guidepost evaluate evaluation/standard.yaml $(ARGS)
 
 evidence: install ## the papers' claims, measured on the demo model: docs/evidence.md with its plots; hours, resumable
