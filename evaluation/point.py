@@ -86,7 +86,8 @@ def _misnamed(sweep: Sweep, found: Sequence[Point]) -> Iterator[str]:
     if sweep.baseline is not None and sweep.baseline not in names:
         yield f"baseline = {sweep.baseline!r}: {known}"
     yield from (f"show/{index}: {name!r}: {known}" for index, name in enumerate(sweep.show or ()) if name not in names)
-    varying = sorted({point.axis for point in found if point.axis})
+    lengths = Counter(point.curve for point in found)
+    varying = sorted({point.axis for point in found if point.axis and lengths[point.curve] > 1})
     if len(varying) != 1 and any(plot.x is None for plot in sweep.plot):
         yield f"plot: x = None: curves vary over {', '.join(varying) or 'nothing'}: over one thing, or x names a metric"
     for index, expected in enumerate(sweep.claim.expect if sweep.claim else ()):

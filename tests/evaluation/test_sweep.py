@@ -149,8 +149,9 @@ def test_a_plot_along_what_varies_needs_one_thing_that_does(model: Model) -> Non
     assert len(expanded(model, along, plot={"y": "fid"})) == 2
     with pytest.raises(SweepProblems, match="plot: x = None: curves vary over steps, w: over one thing"):
         expanded(model, along, steps, plot={"y": "fid"})
-    with pytest.raises(SweepProblems, match="plot: x = None: curves vary over nothing"):
-        expanded(model, {"name": "cfg", "guidance": CONSTANT}, plot={"y": "fid"})
+    for still in ({}, {"weight": [3]}):
+        with pytest.raises(SweepProblems, match="plot: x = None: curves vary over nothing"):
+            expanded(model, {"name": "cfg", "guidance": CONSTANT} | still, plot={"y": "fid"})
 
 
 def test_names_are_there_once(model: Model) -> None:
