@@ -78,15 +78,17 @@ def _found(expected: Expectation, results: Results) -> Finding:
     other, sign = (expected.below, -1) if expected.below is not None else (expected.above, 1)
     assert other is not None
     by = expected.best_by or name
-    a, b = _point(results, expected.of, by), _point(results, other, by)
+    (a, told_a), (b, told_b) = (_point(results, one, by, name) for one in (expected.of, other))
     word = "below" if sign < 0 else "above"
-    told = f" (by {metric(by).title} the best of their curves)" if by != name else ""
-    return Finding(f"{title} of {a.name} is {word} that of {b.name}{told}", (_apart(results, a, b, name, sign),))
+    return Finding(f"{title} of {told_a} is {word} that of {told_b}", (_apart(results, a, b, name, sign),))
 
 
-def _point(results: Results, name: str, by: str) -> Measured:
-    """A point by its name, or a curve's best."""
-    return results.points[name] if name in results.points else results.best(name, by)
+def _point(results: Results, name: str, by: str, compared: str) -> tuple[Measured, str]:
+    """A point by its name, or a curve's best; and what to call it."""
+    if name in results.points:
+        return results.points[name], name
+    best = results.best(name, by)
+    return best, f"{best.name} (best {'' if by == compared else f'{metric(by).title} '}of its curve)"
 
 
 def _sign(name: str) -> int:

@@ -47,7 +47,7 @@ def test_an_optimum_is_interior_where_it_beats_both_ends() -> None:
 
 def test_a_curve_stands_for_its_best_point() -> None:
     [one] = findings(claim({"below": "cfg w=0"}), results(9, 5, 8))
-    assert one.said == "FID of cfg w=1 is below that of cfg w=0"
+    assert one.said == "FID of cfg w=1 (best of its curve) is below that of cfg w=0"
     assert one.differences[0].value == pytest.approx(4)
 
 
@@ -57,9 +57,9 @@ def test_a_curve_may_stand_for_its_best_point_by_another_metric() -> None:
         point.measures["evaluations"] = Replicates(spent, np.full(RESAMPLES, spent))
     asked = {"metric": "evaluations", "below": "cfg w=2"}
     [cheapest] = findings(claim(asked), found)
-    assert cheapest.said == "evaluations of cfg w=0 is below that of cfg w=2"
+    assert cheapest.said == "evaluations of cfg w=0 (best of its curve) is below that of cfg w=2"
     [best] = findings(claim(asked | {"best_by": "fid"}), found)
-    assert best.said == "evaluations of cfg w=1 is below that of cfg w=2 (by FID the best of their curves)"
+    assert best.said == "evaluations of cfg w=1 (best FID of its curve) is below that of cfg w=2"
     assert best.contradicted
 
 
