@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
+from evaluation.labels import label, spread
 from evaluation.metric import METRICS, metric
 from evaluation.pareto import front
 from evaluation.results import Measured, Results
@@ -20,8 +20,6 @@ from evaluation.sweep import Plot
 COLOURS = ("#2360E0", "#F98217", "#37B24D", "#E03131", "#8B3FD9", "#12A5B5", "#D6337F", "#7F6A4F", "#5B6470", "#B59A00")
 MARKERS = "osD^vP*Xhd"
 GREY = "#888888"
-HALO = withStroke(linewidth=2, foreground="white")
-"""So that a label is read across the lines it stands on."""
 TRADES = (("inception_score", "fid"), ("recall", "precision"))
 FRONTS = (("evaluations", "fid"), ("recall", "fid"), ("recall", "precision"))
 COLUMNS = 4
@@ -70,6 +68,9 @@ def _pairs(results: Results, pairs: Sequence[tuple[str | None, str]], along: boo
             _front(panel, list(results.points.values()), across, up)
         panel.set(xlabel=_labelled(across), ylabel=_labelled(up))
     _legend(figure, panels[0])
+    figure.draw_without_rendering()  # labels are put where the layout leaves their points
+    for panel in panels:
+        spread(panel)
     return figure
 
 
@@ -99,10 +100,7 @@ def _scatter(
         bar.set_alpha(0.35)
     for point, x, y in zip(there, xs, ys, strict=True):
         if point.x is not None:
-            panel.annotate(
-                f"{point.x:g}", (x.value, y.value), xytext=(4, 4), textcoords="offset points", fontsize=7, color=colour,
-                path_effects=[HALO], zorder=3,
-            )  # fmt: skip
+            label(panel, f"{point.x:g}", (x.value, y.value), colour)
 
 
 def _whiskers(estimates: Sequence[Any]) -> list[list[float]]:
@@ -117,7 +115,7 @@ def _mark_real(panel: Any, results: Results, across: str, up: str) -> None:
     limits, place = (panel.get_xlim(), panel.get_ylim()), (real[across].value, real[up].value)
     if all(low <= value <= high for value, (low, high) in zip(place, limits, strict=True)):
         panel.plot(*place, "x", color="black")
-        panel.annotate(real.name, place, xytext=(-4, -9), textcoords="offset points", fontsize=7, ha="right")
+        label(panel, real.name, place, "black")
     panel.set(xlim=limits[0], ylim=limits[1])
 
 
@@ -154,21 +152,21 @@ def _curves(results: Results, axis: str) -> Figure:
 
 def _measured_along(panel: Any, results: Results, axis: str, name: str) -> None:
     """One metric along the curves that vary over `axis`, with single points and real pictures as level lines."""
-    for (label, curve), style in zip(results.curves.items(), _styles(), strict=False):
-        _along(panel, label, [point for point in curve if name in point], axis, name, style)
+    for (title, curve), style in zip(results.curves.items(), _styles(), strict=False):
+        _along(panel, title, [point for point in curve if name in point], axis, name, style)
     if "real" in results.ends and name in results.ends["real"]:
         _level(panel, results.ends["real"][name].value)
 
 
-def _along(panel: Any, label: str, curve: Sequence[Measured], axis: str, name: str, style: tuple[str, str]) -> None:
+def _along(panel: Any, title: str, curve: Sequence[Measured], axis: str, name: str, style: tuple[str, str]) -> None:
     colour, marker = style
     placed = [(point.x, point[name]) for point in curve if point.axis == axis and point.x is not None]
     if not placed:
         if len(curve) == 1 and curve[0].x is None:
-            panel.axhline(curve[0][name].value, color=colour, linewidth=1, linestyle="--", label=label)
+            panel.axhline(curve[0][name].value, color=colour, linewidth=1, linestyle="--", label=title)
         return
     xs, ys = [x for x, _ in placed], [y for _, y in placed]
-    panel.plot(xs, [y.value for y in ys], marker=marker, markersize=4, linewidth=1.3, color=colour, label=label)
+    panel.plot(xs, [y.value for y in ys], marker=marker, markersize=4, linewidth=1.3, color=colour, label=title)
     panel.fill_between(xs, [y.low for y in ys], [y.high for y in ys], color=colour, alpha=0.15, linewidth=0)
 
 
