@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,12 +14,14 @@ HALO = withStroke(linewidth=2, foreground="white")
 """So that a label is read across the lines it stands on."""
 SIDES = ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0))
 """Right or left, above or below; of those as free as each other, the first."""
-GAPS = (1.0, 6.0)
-"""From the point to the label, in points; a farther ring is for crowds."""
-MARKER = 3.5
+MARKER = 2.5
 """Half the side of the square that a point covers, in points."""
+GAPS = (MARKER, 3 * MARKER)
+"""From the point's middle to the label, in points; a farther ring is for crowds."""
 STROKE = 1.5
 """Of a line that joins points, in points: as wide as it is drawn, and a little air."""
+AIR = 1.0
+"""Between a label and what is beside it, in points."""
 OUTSIDE = 10.0
 """How much worse than over other things a label stands beyond the frame."""
 
@@ -35,16 +37,26 @@ def label(panel: Any, text: str, place: tuple[float, float], colour: str) -> Non
 def spread(panel: Any) -> None:
     """Puts a panel's labels beside their points, in the order they were made; the panel is as large as it will be."""
     pixels = panel.figure.dpi / 72
-    taken = [
-        *_squares(_markers(panel), MARKER * pixels),
-        *_squares(_strokes(panel, STROKE * pixels), STROKE * pixels / 2),
-    ]
+    markers = np.array(list(_markers(panel)))
+    taken = [*_squares(markers, MARKER * pixels), *_squares(_strokes(panel, STROKE * pixels), STROKE * pixels / 2)]
     for one in panel.texts:
-        box = one.get_window_extent()
+        place = panel.transData.transform(one.xy)
+        box = one.get_window_extent().padded(AIR * pixels)
         offsets = [_offset(side, gap * pixels, box) for gap in GAPS for side in SIDES]
-        best = min(offsets, key=lambda offset: _covered(box.translated(*offset), taken, panel.bbox))
+        harms = [
+            _covered(box.translated(*offset), taken, panel.bbox)
+            + box.width * box.height * _strays(place, place + offset, markers)
+            for offset in offsets
+        ]
+        best = offsets[harms.index(min(harms))]
         one.set_position((best[0] / pixels, best[1] / pixels))
         taken.append(box.translated(*best))
+
+
+def _strays(place: Any, middle: Any, markers: Any) -> bool:
+    """Whether another point is nearer to a label's middle than its own, so that it would be read as that one's."""
+    own, nearest = np.hypot(*(middle - place)), np.hypot(*(markers - middle).T).min()
+    return bool(nearest < own - 0.01)
 
 
 def _markers(panel: Any) -> Iterator[Any]:
@@ -64,7 +76,7 @@ def _strokes(panel: Any, apart: float) -> Iterator[Any]:
                 yield from np.linspace(begin, end, count)
 
 
-def _squares(places: Iterator[Any], half: float) -> Iterator[Bbox]:
+def _squares(places: Iterable[Any], half: float) -> Iterator[Bbox]:
     return (Bbox.from_extents(*(at - half), *(at + half)) for at in places)
 
 

@@ -55,6 +55,15 @@ def test_a_label_is_near_its_point() -> None:
         assert np.hypot(*(centre - at)) < 30, "pixels of 100 to the inch"
 
 
+def test_a_label_is_nearest_to_its_own_point() -> None:
+    places = [(0.50, 0.50), (0.51, 0.54), (0.55, 0.52)]
+    panel = labelled(places)
+    points = panel.transData.transform(places)
+    for own, box in enumerate(boxes(panel)):
+        apart = np.hypot(*(points - [box.x0 + box.width / 2, box.y0 + box.height / 2]).T)
+        assert apart.argmin() == own
+
+
 def test_a_label_stands_beside_the_line_to_the_next_point() -> None:
     panel = labelled([(0.2, 0.2), (0.8, 0.8)], line="-")
     [first, last] = boxes(panel)
