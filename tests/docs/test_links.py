@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.docs import ROOT
 from evaluation.evidence.page import slug
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "models").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "clients").glob("*.md"))]
+PAGES += [page for folder in ("docs", "models") for page in sorted((ROOT / folder).rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 
 

@@ -133,6 +133,12 @@ def test_points_are_joined_in_order_where_one_thing_varies(results: Results) -> 
     assert joined() == {"cfg": False, "apg": False}
 
 
+def test_numbers_stand_beside_their_points(results: Results) -> None:
+    [panel] = trade_offs(results, [Plot(x="fid", y="recall")]).axes
+    assert {one.get_text() for one in panel.texts} >= {"1", "3"}
+    assert all(one.get_position() != (0, 0) for one in panel.texts), "nobody put them anywhere"
+
+
 def test_twenty_curves_can_be_told_apart(results: Results) -> None:
     many = [point(f"c{place}", f"c{place}", None, place) for place in range(20)]
     results.points.clear()
