@@ -21,7 +21,7 @@ from training.vae import decode
 
 TEMPLATE = Path(__file__).with_name("card.md")
 SAMPLE_SEED = 2_026
-PREVIOUS = "commit 00e2f8c"
+PREVIOUS = "00e2f8c"
 CAPTIONS = (
     "a red star on a dark background", "a large blue circle on a light background", "a small yellow square",
     "a green ring on a grey striped background", "a purple cross on a light checkered background",
@@ -108,7 +108,7 @@ def facts(folder: Path) -> dict[str, str]:
         "pairs_best": percent(rows[best]["pairs"]["all"]),
         "unseen_best": percent(rows[best]["unseen"]["all"]),
         "previous": read(assets / "previous.md").rstrip() or "Not measured yet.",
-        "previous_name": PREVIOUS,
+        "previous_commit": PREVIOUS,
         "held_out": ", ".join(f"{colour} {shape}" for shape, colour in UNSEEN),
         "weak_steps": f"{log['settings']['weak_steps']:,}",
         "feature_count": f"{sum(w.numel() for w in new_features().parameters()) / 1e6:.2f}M",
